@@ -35,6 +35,12 @@ class Session:
         Path of the tumour segmentation on the grid of one of the images, if any.
     segmentation_scheme
         Name of the label scheme of the segmentation.
+    brain_mask
+        Path of a brain mask made elsewhere, on the grid of the reference image, if any.
+    spacing_is_nominal
+        The published geometry was lost, so that millimetres are nominal (sidecar ``SpacingIsNominal``).
+    is_synthetic
+        The images were computed, not measured (sidecar ``Synthetic``).
     """
 
     label: str
@@ -43,6 +49,9 @@ class Session:
     images: Mapping[str, Path] = field(default_factory=dict)
     segmentation: Path | None = None
     segmentation_scheme: str | None = None
+    brain_mask: Path | None = None
+    spacing_is_nominal: bool = False
+    is_synthetic: bool = False
 
     def reference(self) -> str | None:
         """Name the sequence that the session is aligned to: contrast-enhanced T1w, else T1w, T2w, FLAIR."""

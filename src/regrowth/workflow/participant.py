@@ -1,0 +1,15 @@
+"""The steps for a participant, in their order: the list to read first."""
+
+from __future__ import annotations
+
+__all__ = ["PARTICIPANT_STEPS"]
+
+PARTICIPANT_STEPS = (
+    "coregister",  # sequences of an exam onto its reference image
+    "brain",  # brain mask of an exam
+    "tumour",  # tumour segmentation of an exam, checked
+    "register",  # follow-up exam onto the baseline exam
+    "recurrence",  # where the follow-up tumour lies, seen from the baseline tumour
+    "measure",  # volumes in native space
+    "report",  # one page per patient
+)

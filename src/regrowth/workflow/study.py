@@ -1,0 +1,81 @@
+"""What a run is about: the patients, the folders, the parameters, and how result files are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from regrowth.clinical import Patient, Session
+from regrowth.io.bids import Cohort, bids_name
+from regrowth.recurrence import RecurrenceParameters
+from regrowth.registration import RegistrationParameters
+
+__all__ = ["RunParameters", "Study"]
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """All parameters that change results, by the part of the work that they belong to."""
+
+    registration: RegistrationParameters = field(default_factory=RegistrationParameters)
+    recurrence: RecurrenceParameters = field(default_factory=RecurrenceParameters)
+
+    def as_dict(self) -> dict[str, dict[str, object]]:
+        """Give plain nested values, as they are written to ``config.toml`` and sidecars."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A data set, an output folder and the parameters of a run.
+
+    Parameters
+    ----------
+    bids_dir, out_dir
+        Folders.
+    cohort
+        Patients and problems found in the data set.
+    parameters
+        Parameters of all steps.
+    engine_versions
+        Engine name to version, part of what makes results up to date.
+    """
+
+    bids_dir: Path
+    out_dir: Path
+    cohort: Cohort
+    parameters: RunParameters = field(default_factory=RunParameters)
+    engine_versions: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, patient: Patient, session: Session, suffix: str, extension: str, **entities: str) -> Path:
+        """Name a result of a session: ``OUT/sub-X/ses-Y/anat/sub-X_ses-Y_<entities>_<suffix><extension>``."""
+        name = bids_name(suffix, extension, sub=patient.label, ses=session.label, **entities)
+        return self.out_dir / f"sub-{patient.label}" / f"ses-{session.label}" / "anat" / name
+
+    def patient_path(self, patient: Patient, suffix: str, extension: str) -> Path:
+        """Name a result of a patient: ``OUT/sub-X/sub-X_<suffix><extension>``."""
+        return self.out_dir / f"sub-{patient.label}" / f"sub-{patient.label}_{suffix}{extension}"
+
+    def segmentation(self, patient: Patient, session: Session) -> Path:
+        """Path of the checked tumour segmentation of a session, on the grid of its reference image."""
+        return self.path(patient, session, "dseg", ".nii.gz", space=space_of(session), seg="tumour")
+
+    def brain_mask(self, patient: Patient, session: Session) -> Path:
+        """Path of the brain mask of a session, on the grid of its reference image."""
+        return self.path(patient, session, "mask", ".nii.gz", space=space_of(session), label="brain")
+
+    def transform(self, patient: Patient, session: Session, kind: str) -> Path:
+        """Path of the transform that moves a follow-up onto the baseline."""
+        spaces = {"from_": f"ses{session.label}", "to": f"ses{patient.baseline.label}", "mode": "image"}
+        extension = ".nii.gz" if kind == "deformable" else ".txt"
+        return self.path(patient, session, "xfm", extension, desc=kind, **spaces)
+
+    def mapped(self, patient: Patient, session: Session, suffix: str, kind: str, **entities: str) -> Path:
+        """Path of an image of a follow-up on the grid of the baseline."""
+        return self.path(patient, session, suffix, ".nii.gz", space=f"ses{patient.baseline.label}", desc=kind, **entities)
+
+
+def space_of(session: Session) -> str:
+    """Name the space of a session after its reference image."""
+    return session.reference() or "none"
