@@ -120,7 +120,8 @@ def open_study(
     cohort = read_cohort(bids_dir, derivatives=folders, participants=participants, sessions=sessions, scheme=scheme)
     hidden = unused_derivatives(bids_dir, [*folders.values(), out_dir])
     if hidden and all(s.segmentation is None for p in cohort.patients for s in p.sessions):
-        hint = f"no tumour segmentation is used; {bids_dir / 'derivatives'} holds {', '.join(hidden)}: pass --derivatives {hidden[0]}"
+        where = bids_dir / "derivatives"
+        hint = f"no tumour segmentation is used; {where} holds {', '.join(hidden)}: pass --derivatives {hidden[0]}"
         cohort = type(cohort)(cohort.patients, (*cohort.problems, Problem("", "", hint, False)))
     from regrowth.engines.choice import registrar
 
