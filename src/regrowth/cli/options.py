@@ -9,7 +9,7 @@ import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -84,6 +84,8 @@ def from_config(cls: type, values: Mapping[str, Any], table: str) -> Any:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
             raise ParameterError(f"configuration [{table}]: unknown name {name!r}{hint}")
+        if get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
+            raise ParameterError(f"configuration [{table}] {name}: {value!r} is none of {', '.join(get_args(hints[name]))}")
         if hints[name] in (int, float, str, bool):
             allowed = (int, float) if hints[name] is float else hints[name]
             if not isinstance(value, allowed) or (isinstance(value, bool) and hints[name] is not bool):

@@ -17,7 +17,7 @@ from pathlib import Path
 from regrowth.errors import EngineFailedError, RegrowthError
 from regrowth.io.tables import write_json
 from regrowth.workflow.job import Job, Outcome, Step, Task
-from regrowth.workflow.provenance import content_hash, is_up_to_date, job_key, write_record
+from regrowth.workflow.provenance import content_hash, is_up_to_date, job_key, read_record, write_record
 
 __all__ = ["Place", "execute"]
 
@@ -122,10 +122,16 @@ def _run(
             _publish(task.outputs[role], path)
             if path.name.endswith((".nii.gz", ".tsv", ".txt")):
                 write_json(facts, path.with_name(_stem(path.name) + ".json"))
+        extras = {str(final): content_hash(temporary) for final, temporary in task.extras.items()}
+        for final, temporary in task.extras.items():
+            _publish(temporary, final)
+        for stale in set((read_record(place.state_dir, job) or {}).get("extras") or {}) - set(extras):  # type: ignore[call-overload]
+            Path(stale).unlink(missing_ok=True)
         write_record(
             place.state_dir,
             job,
             {
+                "extras": extras,
                 "status": "done",
                 "key": key,
                 "message": "",

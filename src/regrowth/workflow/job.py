@@ -81,6 +81,8 @@ class Task:
         Log of the job.
     metadata
         Role to facts for the sidecar of that output; the step fills it in.
+    extras
+        Final path to temporary path of files whose number is not known beforehand, such as figures (see `extra`).
     """
 
     job: Job
@@ -88,6 +90,14 @@ class Task:
     threads: int
     log: logging.Logger
     metadata: dict[str, dict[str, object]] = field(default_factory=dict)
+    extras: dict[Path, Path] = field(default_factory=dict)
+
+    def extra(self, path: Path) -> Path:
+        """Give the temporary path for a file beyond the declared outputs that ends up at `path`."""
+        folder = next(iter(self.outputs.values())).parent / "extras"
+        folder.mkdir(exist_ok=True)
+        self.extras[path] = folder / f"{len(self.extras)}-{path.name}"
+        return self.extras[path]
 
     def input(self, role: str) -> Path:
         """Path of a required input."""

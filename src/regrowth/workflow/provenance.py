@@ -133,4 +133,7 @@ def is_up_to_date(state_dir: Path, job: Job, key: str, hash_of: Callable[[Path],
     outputs = record.get("outputs")
     if not isinstance(outputs, dict) or set(outputs) != set(job.outputs):
         return False
-    return all(path.is_file() and outputs[role] == (hash_of(path) or content_hash(path)) for role, path in job.outputs.items())
+    extras = record.get("extras")
+    made = {path: outputs[role] for role, path in job.outputs.items()}
+    made |= {Path(name): digest for name, digest in (extras if isinstance(extras, dict) else {}).items()}
+    return all(path.is_file() and digest == (hash_of(path) or content_hash(path)) for path, digest in made.items())
