@@ -11,17 +11,17 @@ NET   non-enhancing solid tumour
 CYST  cystic component
 ED    oedema and infiltration, the non-enhancing T2/FLAIR abnormality (SNFH)
 RC    resection cavity
+GTV   tumour whose compartments are not distinguished
 ===== =======================================================================
 
-Regions (what measures are made of) follow from the tissues: ``ET``; ``NCR`` (necrotic and non-enhancing core); ``NE``
-(oedema and infiltration); ``RC``; ``TC`` tumour core = ET, NCR, NET, CYST; ``CE_core`` = contrast-enhancing core = ET and
-what it encloses (NCR, with NET where the scheme cannot tell the two apart); ``WT`` whole tumour = everything but RC;
-``lesion`` = every labelled voxel, RC included; ``GTV`` only where nothing else is known.
+Regions (what measures are made of) follow from the tissues by the table `_RULES`. A scheme has a region only when it
+labels the tissues that the region stands on and none of its labels straddles the border of the region; otherwise the
+region is absent, and asking for it raises. ``RC`` is part of no tumour region.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -37,30 +37,30 @@ REGIONS: Mapping[str, str] = MappingProxyType(
     {
         "CE_core": "contrast-enhancing core (enhancing tumour and necrosis)",
         "ET": "enhancing tumour",
-        "NCR": "necrotic or non-enhancing core",
+        "NCR": "necrosis (with the non-enhancing core where the scheme cannot tell them apart)",
         "NE": "non-enhancing T2/FLAIR abnormality (oedema, infiltration)",
         "TC": "tumour core",
-        "WT": "whole tumour without cavity",
+        "WT": "whole tumour without cavity (lacks necrosis where the scheme does not label it)",
         "RC": "resection cavity",
         "GTV": "gross tumour, compartments not distinguished",
         "lesion": "every labelled voxel, cavity included",
     }
 )
 
-# A region is the union of the labels whose tissues lie inside `allowed`; it exists only when the labels
-# cover all of `needed` and no label straddles the border of the region.
-_CORE = {"ET", "NCR", "NET", "CYST"}
-_REGION_TISSUES: Mapping[str, tuple[set[str], set[str]]] = MappingProxyType(
-    {
-        "CE_core": ({"ET", "NCR"}, {"ET", "NCR", "NET"}),
-        "ET": ({"ET"}, {"ET"}),
-        "NCR": ({"NCR"}, {"NCR", "NET"}),
-        "NE": ({"ED"}, {"ED"}),
-        "TC": ({"ET", "NCR"}, _CORE),
-        "WT": ({"ET", "ED"}, _CORE | {"ED"}),
-        "RC": ({"RC"}, {"RC"}),
-        "GTV": ({"GTV"}, {"GTV"}),
-        "lesion": (set(), set(TISSUES)),
+# A region is the union of the labels that contain a wanted tissue. It exists only when these labels cover every
+# required tissue, and hold nothing beyond wanted and tolerated ones (such a label would straddle the border).
+# NET is tolerated, not wanted, in CE_core and NCR: where a scheme tells it from necrosis it stays outside.
+_RULES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {  # region: (wanted, required, tolerated)
+        "CE_core": ("ET NCR", "ET NCR", "NET"),
+        "ET": ("ET", "ET", ""),
+        "NCR": ("NCR", "NCR", "NET"),
+        "NE": ("ED", "ED", ""),
+        "TC": ("ET NCR NET CYST", "ET NCR", ""),
+        "WT": ("ET NCR NET CYST ED", "ET ED", ""),
+        "RC": ("RC", "RC", ""),
+        "GTV": ("GTV", "GTV", ""),
+        "lesion": (" ".join(TISSUES), "", ""),
     }
 )
 
@@ -90,21 +90,24 @@ class LabelScheme:
     def __post_init__(self) -> None:
         if set(self.values) != set(self.tissues):
             raise LabelSchemeError(f"label scheme {self.name}: values and tissues name different labels")
+        numbers = list(self.values.values())
+        if len(set(numbers)) != len(numbers) or not all(0 < n < 256 for n in numbers):
+            raise LabelSchemeError(f"label scheme {self.name}: values must differ and lie from 1 to 255, not {numbers}")
+        if not all(t and t <= set(TISSUES) for t in self.tissues.values()):
+            raise LabelSchemeError(f"label scheme {self.name}: each label needs one or more tissues of {', '.join(TISSUES)}")
         regions: dict[str, tuple[str, ...]] = {}
-        for region, (needed, allowed) in _REGION_TISSUES.items():
-            inside = tuple(n for n, t in self.tissues.items() if t <= allowed)
-            straddles = [n for n, t in self.tissues.items() if t & needed and not t <= allowed]
-            covered = set().union(*(self.tissues[n] for n in inside)) if inside else set()
-            if inside and needed <= covered and not straddles:
+        for region, rule in _RULES.items():
+            wanted, required, tolerated = (set(tissues.split()) for tissues in rule)
+            inside = tuple(n for n, t in self.tissues.items() if t & wanted)
+            covered = set().union(*(self.tissues[n] for n in inside))
+            if inside and required <= covered <= wanted | tolerated:
                 regions[region] = inside
-        # CE core must not take a solid non-enhancing part that the scheme can tell from necrosis.
-        if "CE_core" in regions:
-            regions["CE_core"] = tuple(n for n in regions["CE_core"] if self.tissues[n] & {"ET", "NCR"})
-        if "NCR" in regions:
-            regions["NCR"] = tuple(n for n in regions["NCR"] if "NCR" in self.tissues[n])
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         object.__setattr__(self, "tissues", MappingProxyType(dict(self.tissues)))
         object.__setattr__(self, "regions", MappingProxyType(regions))
+
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset(self.values.items())))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (LabelScheme, (self.name, dict(self.values), dict(self.tissues), self.source))
@@ -143,7 +146,7 @@ class LabelScheme:
                 f"define (it has 0=background, {known}); name the right scheme (--label-scheme) or correct the file"
             )
 
-    def convert(self, data: np.ndarray, to: LabelScheme, *, merge: bool = False) -> np.ndarray:
+    def convert(self, data: np.ndarray, to: LabelScheme, *, merge: bool = False, absent: Collection[str] = ()) -> np.ndarray:
         """Rewrite label values in another scheme.
 
         Parameters
@@ -154,6 +157,8 @@ class LabelScheme:
             Scheme wanted.
         merge
             Accept that labels which this scheme tells apart become one.
+        absent
+            Regions known to be empty although this scheme cannot express them, such as ``RC`` before surgery.
 
         Returns
         -------
@@ -164,9 +169,16 @@ class LabelScheme:
         ------
         LabelSchemeError
             If a label that occurs in `data` has no place in `to`, would be split, or (without `merge`) would be
-            merged with another label that occurs.
+            merged with another label that occurs; or if `to` has a region that this scheme cannot express: what was
+            never labelled would be measured as 0.
         """
         self.check_values(data)
+        invented = [r for r in to.regions if r not in self.regions and r not in absent]
+        if invented:
+            raise LabelSchemeError(
+                f"{self.name} does not label {', '.join(invented)}, but {to.name} does: it would be measured as 0; "
+                "measure in the scheme at hand, or name in absent= the regions that are known to be empty"
+            )
         out = np.zeros(np.shape(data), np.uint8)
         taken: dict[str, str] = {}
         for label, value in self.values.items():
@@ -177,7 +189,7 @@ class LabelScheme:
             if target is None:
                 raise LabelSchemeError(
                     f"{self.name} label {value} ({label}: {'+'.join(sorted(self.tissues[label]))}) has no place in {to.name}; "
-                    "the conversion would lose meaning"
+                    "the conversion would lose meaning; keep the scheme, or choose one that has this label"
                 )
             if target in taken and not merge:
                 raise LabelSchemeError(

@@ -11,12 +11,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError as FileBasedImageError
+from nibabel.spatialimages import HeaderDataError
 
-from regrowth.errors import ImageFileError, InputError
+from regrowth.errors import ImageFileError, InputError, OutputError, ParameterError
 from regrowth.labels import LabelScheme
 from regrowth.space import Grid, Image, LabelMap
 
 __all__ = ["read_grid", "read_image", "read_labels", "write_array", "write_image", "write_labels"]
+
+_UNREADABLE = (FileBasedImageError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, TypeError, MemoryError)
 
 
 def read_grid(path: Path) -> Grid:
@@ -25,7 +28,7 @@ def read_grid(path: Path) -> Grid:
     Raises
     ------
     ImageFileError
-        If the file is missing, is no NIfTI image, has fewer than three axes or a singular affine.
+        If the file is missing, is no NIfTI image, has fewer than three axes, a singular affine or none at all.
     """
     header = _load(path)
     return _grid(header, path)
@@ -56,7 +59,7 @@ def read_image(path: Path, unit: str = "a.u.", *, ndim: int = 3) -> Image:
     if data.ndim != ndim:
         raise ImageFileError(
             f"{path}: a {ndim}D image is expected but the file has {data.ndim} axes {data.shape}; "
-            "extract one volume, or move a series out of anat/"
+            + ("extract one volume, or move a series out of anat/" if data.ndim > ndim else "name the file of the whole series")
         )
     bad = int((~np.isfinite(data)).sum())
     if bad:
@@ -99,9 +102,18 @@ def write_image(image: Image, path: Path, dtype: type[np.generic] = np.float32) 
         ``.nii`` or ``.nii.gz``; the folder is made.
     dtype
         Type of the stored voxels; integers are rounded and clipped to their range.
+
+    Raises
+    ------
+    OutputError
+        If the folder is read-only, full or no folder; the message names it.
+    ParameterError
+        If the name has another ending, or NaN would have to become an integer.
     """
     data = np.asarray(image.data)
     if np.issubdtype(dtype, np.integer):
+        if not np.isfinite(data).all():
+            raise ParameterError(f"{path}: NaN and infinite values have no integer; write them as float32")
         info = np.iinfo(np.dtype(dtype).name)
         data = np.clip(np.rint(data), info.min, info.max)
     _write(data.astype(dtype), image.grid.affine, path)
@@ -120,12 +132,12 @@ def write_array(data: np.ndarray, affine: np.ndarray, path: Path, intent: str | 
 def _load(path: Path) -> nib.Nifti1Image:
     path = Path(path)
     if not path.is_file():
-        raise ImageFileError(f"{path}: no such file")
+        raise ImageFileError(f"{path}: no such file; correct the path")
     try:
         nii = nib.load(path)
-    except (FileBasedImageError, OSError, EOFError, zlib.error, ValueError) as error:
+    except _UNREADABLE as error:
         raise ImageFileError(
-            f"{path}: cannot be read as an image ({error}); the file is damaged or of another format"
+            f"{path}: cannot be read as an image ({_line(error)}); it is damaged or no NIfTI file: copy or export it again"
         ) from error
     if not isinstance(nii, nib.Nifti1Image | nib.Nifti1Pair):
         raise ImageFileError(f"{path}: is {type(nii).__name__}, not NIfTI; convert it first")
@@ -134,7 +146,13 @@ def _load(path: Path) -> nib.Nifti1Image:
 
 def _grid(nii: nib.Nifti1Image, path: Path) -> Grid:
     if len(nii.shape) < 3:
-        raise ImageFileError(f"{path}: has {len(nii.shape)} axes; a volume is expected")
+        raise ImageFileError(f"{path}: has {len(nii.shape)} axes; a volume with three is expected: export the whole series")
+    if nii.header["sform_code"] == 0 and nii.header["qform_code"] == 0:
+        # nibabel and ITK would each invent another orientation here.
+        raise ImageFileError(
+            f"{path}: does not say where its voxels lie (sform_code and qform_code are 0); "
+            "convert it again from DICOM, or set the sform if the orientation is known for certain"
+        )
     try:
         return Grid(nii.shape[:3], nii.affine)
     except InputError as error:
@@ -144,15 +162,20 @@ def _grid(nii: nib.Nifti1Image, path: Path) -> Grid:
 def _voxels(nii: nib.Nifti1Image, path: Path, dtype: type[np.generic]) -> np.ndarray:
     try:
         return np.asarray(nii.dataobj, dtype=dtype)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except _UNREADABLE as error:
         raise ImageFileError(
-            f"{path}: the voxels end too early or are damaged ({error}); copy or export the file again"
+            f"{path}: the voxels end too early, are damaged or exceed the memory ({_line(error)}); copy or export it again"
         ) from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _write(data: np.ndarray, affine: np.ndarray, path: Path, intent: str | None = None) -> None:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise ParameterError(f"{path}: images are written as .nii or .nii.gz; choose one of these endings")
     nii = nib.Nifti1Image(data, affine)
     nii.header.set_xyzt_units("mm", "sec")
     nii.set_sform(affine, code=1)
@@ -164,7 +187,14 @@ def _write(data: np.ndarray, affine: np.ndarray, path: Path, intent: str | None 
         raw = gzip.compress(raw, compresslevel=4, mtime=0)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(raw)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(raw)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent}: {path.name} cannot be written ({error.strerror or _line(error)}); "
+            "free space, correct the rights of this folder, or choose another output folder"
+        ) from error

@@ -8,6 +8,8 @@ from scipy import ndimage
 from regrowth.errors import GridMismatchError, InputError
 from regrowth.space.grid import Grid
 
+_ROUNDING_MM = 1e-4  # affines are stored as float32: a voxel at exactly the radius must not depend on the orientation
+
 __all__ = ["bounding_box", "dilate_mm", "distance_to_mm", "erode_mm", "largest_component"]
 
 
@@ -44,7 +46,7 @@ def distance_to_mm(mask: np.ndarray, grid: Grid) -> np.ndarray:
 def bounding_box(mask: np.ndarray, margin: int | tuple[int, int, int] = 0) -> tuple[slice, slice, slice]:
     """Slices of the smallest box around a mask, widened by `margin` voxels within the array; empty if the mask is."""
     mask = np.asarray(mask, bool)
-    margins = (margin,) * 3 if isinstance(margin, int) else margin
+    margins = np.broadcast_to(margin, 3).tolist()
     out = []
     for axis in range(3):
         hits = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -62,19 +64,22 @@ def dilate_mm(mask: np.ndarray, grid: Grid, radius_mm: float) -> np.ndarray:
         return out
     reach = tuple(int(np.ceil(radius_mm / s)) for s in grid.spacing_mm)
     box = bounding_box(mask, (reach[0], reach[1], reach[2]))
-    near = ndimage.distance_transform_edt(~mask[box], sampling=grid.spacing_mm) <= radius_mm
+    near = ndimage.distance_transform_edt(~mask[box], sampling=grid.spacing_mm) <= radius_mm + _ROUNDING_MM
     out[box] = near
     return out
 
 
 def erode_mm(mask: np.ndarray, grid: Grid, radius_mm: float) -> np.ndarray:
-    """Shrink a mask (X, Y, Z) by a distance in mm: its voxels further than `radius_mm` from the outside."""
+    """Shrink a mask (X, Y, Z) by a distance in mm: its voxels further than `radius_mm` from the outside.
+
+    What lies beyond the array counts as outside.
+    """
     mask = _checked(mask, grid)
     if radius_mm <= 0 or not mask.any():
         return mask.copy()
     box = bounding_box(mask)
     padded = np.pad(mask[box], 1)
-    inside = ndimage.distance_transform_edt(padded, sampling=grid.spacing_mm) > radius_mm
+    inside = ndimage.distance_transform_edt(padded, sampling=grid.spacing_mm) > radius_mm + _ROUNDING_MM
     out = np.zeros_like(mask)
     out[box] = inside[1:-1, 1:-1, 1:-1]
     return out

@@ -49,6 +49,7 @@ class Grid:
                 "the affine is singular: its voxels have no volume; repair the sform and qform of the file "
                 f"(columns {affine[:3, :3].T.tolist()})"
             )
+        affine += 0.0  # turns -0.0 into 0.0: equal grids must have equal hashes
         affine.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)
@@ -128,9 +129,12 @@ class Grid:
         return len(frames) < 2 and self.displacement_mm(other) <= tolerance_mm
 
     def resized(self, spacing_mm: tuple[float, float, float]) -> Grid:
-        """Give a grid with the same field of view and axes and another spacing (mm)."""
+        """Give a grid with the same centre and axes and another spacing (mm).
+
+        The field of view stays the same to within half a new voxel, because the number of voxels is whole.
+        """
         old, new = np.array(self.spacing_mm), np.array(spacing_mm, dtype=np.float64)
-        if new.shape != (3,) or new.min() <= 0:
+        if new.shape != (3,) or not (np.isfinite(new) & (new > 0)).all():
             raise InputError(f"a spacing needs three positive numbers in mm, not {spacing_mm}")
         extent = np.array(self.shape) * old
         shape = np.maximum(np.round(extent / new), 1).astype(int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +30,7 @@ class Image:
     Parameters
     ----------
     data
-        (X, Y, Z) or (X, Y, Z, T), made read-only.
+        (X, Y, Z) or (X, Y, Z, T), kept as a read-only view and not copied.
     grid
         Grid of the first three axes.
     unit
@@ -55,7 +56,7 @@ class LabelMap:
     Parameters
     ----------
     data
-        (X, Y, Z) integers, made read-only; values the scheme does not define are refused.
+        (X, Y, Z) integers, kept as a read-only view; values the scheme does not define are refused.
     grid
         Grid of the array.
     scheme
@@ -86,6 +87,6 @@ class LabelMap:
         """Volume of a region in millilitres: voxel count times voxel volume."""
         return float(self.mask(region).sum() * self.grid.voxel_volume_ml)
 
-    def convert(self, to: LabelScheme, *, merge: bool = False) -> LabelMap:
+    def convert(self, to: LabelScheme, *, merge: bool = False, absent: Collection[str] = ()) -> LabelMap:
         """Rewrite the values in another scheme (see `LabelScheme.convert`)."""
-        return LabelMap(self.scheme.convert(self.data, to, merge=merge), self.grid, to)
+        return LabelMap(self.scheme.convert(self.data, to, merge=merge, absent=absent), self.grid, to)

@@ -103,8 +103,9 @@ def resample_labels(
     transform
         ``from-moving_to-fixed``; the identity when left out.
     method
-        ``generic``: every label is interpolated linearly and the largest wins, which keeps borders smooth on
-        anisotropic grids; ``nearest``: the value of the nearest voxel.
+        ``generic``: every label is interpolated linearly and the largest wins, so that borders lie closer to the truth
+        where the grids are turned against each other (shifted along one axis only, both agree); ``nearest``: the value
+        of the nearest voxel.
 
     Returns
     -------

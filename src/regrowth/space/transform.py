@@ -26,8 +26,11 @@ class AffineMap:
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64)
-        if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)) or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
-            raise InputError("an affine map needs a finite, invertible 4x4 matrix")
+        sound = matrix.shape == (4, 4) and np.all(np.isfinite(matrix)) and np.allclose(matrix[3], [0, 0, 0, 1])
+        if not sound or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+            raise InputError(
+                f"an affine map needs a finite, invertible 4x4 matrix with last row 0 0 0 1, not {matrix.tolist()}"
+            )
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
 
@@ -55,6 +58,8 @@ class DisplacementMap:
         field = np.asarray(self.displacement_mm, dtype=np.float32)
         if field.shape != (*self.grid.shape, 3):
             raise InputError(f"a displacement field of shape {field.shape} does not fit its grid {self.grid.shape}")
+        if not np.isfinite(field).all():
+            raise InputError("a displacement field holds NaN or infinite values; register again or repair the file")
         view = field.view()
         view.setflags(write=False)
         object.__setattr__(self, "displacement_mm", view)
