@@ -161,6 +161,9 @@ def _grid(nii: nib.Nifti1Image, path: Path) -> Grid:
 
 def _voxels(nii: nib.Nifti1Image, path: Path, dtype: type[np.generic]) -> np.ndarray:
     try:
+        if Path(path).name.endswith(".nii.gz"):
+            # nibabel stops before the checksum at the end; the whole file shows damage that still unpacks.
+            nii = type(nii).from_bytes(gzip.decompress(Path(path).read_bytes()))
         return np.asarray(nii.dataobj, dtype=dtype)
     except _UNREADABLE as error:
         raise ImageFileError(
