@@ -12,6 +12,7 @@ from report_scene import SCHEME, SESSIONS, VOLUMES_ML, figures, grid_of, head, s
 
 from regrowth.clinical import Session
 from regrowth.errors import GridMismatchError, ParameterError
+from regrowth.labels import label_scheme
 from regrowth.report import Figure
 from regrowth.report.figures import (
     ClinicalEvent,
@@ -207,6 +208,13 @@ def test_classes_of_components_are_filled_in_their_own_colours():
     assert coloured(distant, "purple").sum() > 100 > coloured(distant, "vermillion").sum()
 
 
+def test_a_scheme_that_lacks_the_region_is_named_in_the_caption():
+    base = head(grid_of())
+    gtv = label_scheme("binary-gtv")
+    labels = LabelMap((tumour(base.grid, (-9.0, 10.0, 4.0), 5.0).data > 0).astype(np.uint8), base.grid, gtv)
+    assert "binary-gtv cannot express CE_core" in recurrence_figure(base, labels, labels).caption
+
+
 def test_the_share_within_a_distance_is_that_of_the_voxels():
     share = DistanceShare.of_voxels(np.array([0.0, 0.0, 4.0, 12.0]), 20.0)
     at = dict(zip(np.round(share.distance_mm, 6).tolist(), share.share.tolist(), strict=True))
@@ -261,7 +269,7 @@ def test_wilson_intervals_match_the_published_formula():
 
 
 def test_a_mosaic_is_cut_into_figures_of_48_patients():
-    base = head(grid_of(spacing=(4.0, 4.0, 4.0)))
+    base = head(grid_of(spacing_mm=(4.0, 4.0, 4.0)))
     empty = np.zeros(base.grid.shape, bool)
     tile = patient_tile("001", base, tumour(base.grid, (-9.0, 10.0, 4.0), 5.0).data > 0, empty)
     made = mosaic_figures([tile] * 49)

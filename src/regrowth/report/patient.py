@@ -5,7 +5,7 @@ from __future__ import annotations
 from regrowth.report.content import Flag, PatientReport, StepError
 from regrowth.report.render import environment, status_lines
 
-__all__ = ["render_patient", "sorted_flags"]
+__all__ = ["failure_line", "render_patient", "sorted_flags"]
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 

@@ -13,7 +13,18 @@ from regrowth.report.content import Column, Figure, Mark, Missing, Section, Summ
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["Cell", "TableView", "cell_of", "data_uri", "environment", "status_lines", "table_view"]
+__all__ = [
+    "Cell",
+    "TableView",
+    "cell_of",
+    "data_uri",
+    "environment",
+    "number",
+    "paragraphs",
+    "status_lines",
+    "summary_cell",
+    "table_view",
+]
 
 DASH = "–"
 _NO_REASON = "no value"

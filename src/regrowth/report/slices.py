@@ -15,12 +15,13 @@ import numpy as np
 from regrowth.errors import ParameterError
 from regrowth.space import Grid
 
-__all__ = ["Convention", "Cut", "DisplayFrame", "Plane", "largest_section", "spread_sections"]
+__all__ = ["Box", "Convention", "Cut", "DisplayFrame", "Plane", "largest_section", "spread_sections"]
 
 Plane = Literal["axial", "coronal", "sagittal"]
 Convention = Literal["radiological", "neurological"]
 
 Box = tuple[slice, slice, slice]
+"""Part of a grid as ranges of voxels along R, A and S."""
 
 _NORMAL = {"sagittal": 0, "coronal": 1, "axial": 2}
 _POSITIVE, _NEGATIVE = "RAS", "LPI"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "MUTED", "OKABE_ITO", "REGION_COLOURS", "drawing", "finish", "new_chart"]
+__all__ = ["INK", "MUTED", "OKABE_ITO", "REGION_COLOURS", "drawing", "finish", "new_chart", "quiet", "watermark"]
 
 OKABE_ITO: Mapping[str, str] = MappingProxyType(
     {

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from regrowth.errors import ParameterError
 from regrowth.report import content
 from regrowth.report.figures import canvas, sheet
-from regrowth.report.slices import Convention, Cut, DisplayFrame, Plane, largest_section, spread_sections
+from regrowth.report.slices import Box, Convention, Cut, DisplayFrame, Plane, largest_section, spread_sections
 from regrowth.space import Image, LabelMap, distance_to_mm, require_same_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["DistanceShare", "migration_figure", "recurrence_figure"]
 
@@ -87,21 +92,17 @@ def recurrence_figure(
     parts = _parts(after, components, classes)
     interest = after if after.any() else before
     both = before | after
-    box = (
-        sheet.joined(sheet.head_box(frame, baseline.data), frame.box(both, 4.0))
-        if both.any()
-        else sheet.head_box(frame, baseline.data)
-    )
+    box = sheet.head_box(frame, baseline.data, both)
     near = frame.box(both, 24.0, minimum_mm=80.0)
     reach = _distances(before, baseline, rings_mm)
     planes: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
     tops = [(p, largest_section(frame, interest, p)) for p in planes]
     strip = spread_sections(frame, both, 6)
 
-    def cut(data: np.ndarray, plane: Plane, index: int, window: tuple[slice, slice, slice]) -> Cut:
+    def cut(data: np.ndarray, plane: Plane, index: int, window: Box) -> Cut:
         return frame.cut(data, plane, index, window, convention)
 
-    def panel(plane: Plane, index: int, window: tuple[slice, slice, slice]) -> sheet.Panel:
+    def panel(plane: Plane, index: int, window: Box) -> sheet.Panel:
         shown = cut(baseline.data, plane, index, window)
         return sheet.Panel(shown.size_mm, sheet.plane_title(shown))
 
@@ -109,32 +110,13 @@ def recurrence_figure(
     with canvas.drawing():
         figure, axes = sheet.new_sheet(title, sheet.remark_on(frame, convention), rows)
         limits = sheet.grey_range(baseline.data)
-        spots: list[tuple[Plane, int, tuple[slice, slice, slice], bool]] = [(p, i, box, True) for p, i in tops]
+        spots: list[tuple[Plane, int, Box, bool]] = [(p, i, box, True) for p, i in tops]
         spots += [("axial", i, near, n == 0) for n, i in enumerate(strip)]
         for ax, (plane, index, window, first) in zip([a for line in axes for a in line], spots, strict=True):
-            sheet.show(
-                ax,
-                cut(baseline.data, plane, index, window),
-                limits,
-                pixel_mm=0.6,
-                letters=first,
-                bar_mm=(50.0 if window is box else 20.0) * first,
-            )
+            bar_mm = (50.0 if window is box else 20.0) * first
+            sheet.show(ax, cut(baseline.data, plane, index, window), limits, pixel_mm=0.6, letters=first, bar_mm=bar_mm)
             if reach is not None:
-                field = cut(reach, plane, index, window).square(1.0)
-                x = (np.arange(field.data.shape[1]) + 0.5) * field.pixel_mm[0]
-                y = (np.arange(field.data.shape[0]) + 0.5) * field.pixel_mm[1]
-                if min(field.data.shape) > 1 and field.data.min() < max(rings_mm):
-                    ax.contour(
-                        x,
-                        y,
-                        field.data,
-                        levels=sorted(rings_mm),
-                        colors="white",
-                        linewidths=0.8,
-                        linestyles="dotted",
-                        alpha=0.8,
-                    )
+                _rings(ax, cut(reach, plane, index, window), rings_mm)
             for _, colour, mask in parts:
                 sheet.fill(ax, cut(mask, plane, index, window), colour, 0.5)
                 sheet.contour(ax, cut(mask, plane, index, window), colour, width=0.8)
@@ -142,8 +124,21 @@ def recurrence_figure(
                 sheet.contour(ax, cut(rigid, plane, index, window), canvas.OKABE_ITO["yellow"], width=1.0, style="dashed")
             sheet.contour(ax, cut(before, plane, index, window), canvas.OKABE_ITO["sky"], width=1.5)
         _legend(figure, parts, rigid is not None, rings_mm if reach is not None else ())
-        caption = _caption(title, region, before, after)
+        caption = _caption(title, _region_words(primary, recurrence, region), before, after)
         return canvas.finish(figure, "png", name, caption, _GOOD, _FAILURE, synthetic=synthetic)
+
+
+def _rings(ax: Axes, reach: Cut, rings_mm: Sequence[float]) -> None:
+    """Draw lines of equal distance, white on a dark rim so that they are seen on bright and dark tissue."""
+    field = reach.square(1.0)
+    if min(field.data.shape) < 2 or field.data.min() >= max(rings_mm):
+        return
+    from matplotlib import patheffects
+
+    x = (np.arange(field.data.shape[1]) + 0.5) * field.pixel_mm[0]
+    y = (np.arange(field.data.shape[0]) + 0.5) * field.pixel_mm[1]
+    lines = ax.contour(x, y, field.data, levels=sorted(rings_mm), colors="white", linewidths=0.9, linestyles="dotted")
+    lines.set_path_effects([patheffects.withStroke(linewidth=2.2, foreground="#00000090")])
 
 
 def _caption(title: str, region: str, before: np.ndarray, after: np.ndarray) -> str:
@@ -156,7 +151,7 @@ def _caption(title: str, region: str, before: np.ndarray, after: np.ndarray) -> 
     return f"{title}: {region} of the follow-up brought onto the baseline exam, over {region} of the primary."
 
 
-def _legend(figure: object, parts: list[tuple[str, str, np.ndarray]], rigid: bool, rings: Sequence[float]) -> None:
+def _legend(figure: Drawing, parts: list[tuple[str, str, np.ndarray]], rigid: bool, rings: Sequence[float]) -> None:
     legend = sheet.Legend()
     legend.line("primary", canvas.OKABE_ITO["sky"])
     seen: set[str] = set()
@@ -168,7 +163,7 @@ def _legend(figure: object, parts: list[tuple[str, str, np.ndarray]], rigid: boo
         legend.line("recurrence, rigid only", canvas.OKABE_ITO["yellow"], "--")
     if rings:
         legend.line(f"{', '.join(f'{r:g}' for r in sorted(rings))} mm from the primary", "white", ":")
-    legend.draw(figure)  # type: ignore[arg-type]
+    legend.draw(figure)
 
 
 def _region(labels: LabelMap, region: str) -> np.ndarray:
@@ -176,6 +171,12 @@ def _region(labels: LabelMap, region: str) -> np.ndarray:
         return labels.mask(region)
     cavity = labels.mask("RC") if labels.has("RC") else np.zeros(labels.grid.shape, bool)
     return (labels.data > 0) & ~cavity
+
+
+def _region_words(primary: LabelMap, recurrence: LabelMap, region: str) -> str:
+    """Name what is drawn, which is not the region asked for where a scheme lacks it."""
+    lacking = list(dict.fromkeys(m.scheme.name for m in (primary, recurrence) if not m.has(region)))
+    return f"labelled tumour ({' and '.join(lacking)} cannot express {region})" if lacking else region
 
 
 def _parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +11,11 @@ from regrowth.clinical import SEQUENCES
 from regrowth.errors import ParameterError
 from regrowth.report import content
 from regrowth.report.figures import canvas, sheet
-from regrowth.report.slices import Convention, Cut, DisplayFrame, Plane, largest_section, spread_sections
+from regrowth.report.slices import Box, Convention, Cut, DisplayFrame, Plane, largest_section, spread_sections
 from regrowth.space import Image, LabelMap, require_same_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["segmentation_figure"]
 
@@ -73,18 +77,14 @@ def segmentation_figure(
     frame = DisplayFrame.of(labels.grid)
     lesion = labels.data > 0
     reference = _volume(images[chosen[0]])
-    box = (
-        sheet.joined(sheet.head_box(frame, reference), frame.box(lesion, 4.0))
-        if lesion.any()
-        else sheet.head_box(frame, reference)
-    )
+    box = sheet.head_box(frame, reference, lesion)
     near = frame.box(lesion, 18.0, minimum_mm=70.0)
     core = labels.mask("TC") if labels.has("TC") and labels.mask("TC").any() else lesion
     planes: list[tuple[str, Plane]] = [(chosen[0], "axial")]
     planes += [(s, "axial") for s in chosen[1:]]
     planes += [(chosen[0], "coronal"), (chosen[0], "sagittal")]
 
-    def cut(sequence: str, plane: Plane, index: int, window: tuple[slice, slice, slice]) -> Cut:
+    def cut(sequence: str, plane: Plane, index: int, window: Box) -> Cut:
         return frame.cut(_volume(images[sequence]), plane, index, window, convention)
 
     tops = [(s, p, largest_section(frame, core, p)) for s, p in planes]
@@ -152,16 +152,16 @@ def _spelt(labels: LabelMap, label: str) -> str:
 
 
 def _outlines(
-    ax: object,
+    ax: Axes,
     labels: LabelMap,
     present: list[str],
     frame: DisplayFrame,
     plane: Plane,
     index: int,
-    box: tuple[slice, slice, slice],
+    box: Box,
     convention: Convention,
 ) -> None:
     for label in present:
         mask = frame.cut(labels.data, plane, index, box, convention)
         part = Cut(mask.data == labels.scheme.values[label], mask.pixel_mm, plane, mask.position_mm, mask.letters)
-        sheet.contour(ax, part, _colour(labels, label))  # type: ignore[arg-type]
+        sheet.contour(ax, part, _colour(labels, label))

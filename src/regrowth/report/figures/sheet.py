@@ -8,14 +8,28 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from regrowth.report.slices import Convention, Cut, DisplayFrame
+from regrowth.report.slices import Box, Convention, Cut, DisplayFrame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-__all__ = ["Panel", "Row", "contour", "fill", "foreground", "grey_range", "new_sheet", "show"]
+__all__ = [
+    "Legend",
+    "Panel",
+    "Row",
+    "contour",
+    "fill",
+    "foreground",
+    "grey_range",
+    "head_box",
+    "joined",
+    "new_sheet",
+    "plane_title",
+    "remark_on",
+    "show",
+]
 
 LineStyle: TypeAlias = Literal["-", "--", ":"]
 
@@ -259,9 +273,10 @@ def foreground(data: np.ndarray) -> np.ndarray:
     return np.asarray(values > 0.1 * np.percentile(positive, 99))
 
 
-def head_box(frame: DisplayFrame, data: np.ndarray, margin_mm: float = 4.0) -> tuple[slice, slice, slice]:
-    """Box (along R, A, S) around the head; planes with hardly any foreground count as outside."""
+def head_box(frame: DisplayFrame, data: np.ndarray, lesion: np.ndarray | None = None, margin_mm: float = 4.0) -> Box:
+    """Box (along R, A, S) around the head and a lesion; planes with hardly any foreground count as outside of the head."""
     head = frame.array(foreground(data))
+    around = frame.box(lesion, margin_mm) if lesion is not None and lesion.any() else None
     out = []
     for axis in range(3):
         profile = head.mean(axis=tuple(a for a in range(3) if a != axis))
@@ -269,27 +284,19 @@ def head_box(frame: DisplayFrame, data: np.ndarray, margin_mm: float = 4.0) -> t
         if not hits.size:
             return frame.whole()
         margin = round(margin_mm / frame.spacing_mm[axis])
-        out.append(slice(max(int(hits[0]) - margin, 0), min(int(hits[-1]) + 1 + margin, frame.shape[axis])))
+        start, stop = max(int(hits[0]) - margin, 0), min(int(hits[-1]) + 1 + margin, frame.shape[axis])
+        out.append(slice(min(start, around[axis].start), max(stop, around[axis].stop)) if around else slice(start, stop))
     return out[0], out[1], out[2]
 
 
-def joined(a: tuple[slice, slice, slice], b: tuple[slice, slice, slice]) -> tuple[slice, slice, slice]:
-    """Smallest box that holds both."""
-    low, high = (
-        [min(p.start, q.start) for p, q in zip(a, b, strict=True)],
-        [max(p.stop, q.stop) for p, q in zip(a, b, strict=True)],
-    )
-    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
-
-
 def grey_range(data: np.ndarray) -> tuple[float, float]:
-    """Values to show black and white: the first and 99.5th percentile of the foreground, black at the background."""
+    """Values to show black and white: black at the background, white at the 99th percentile of the head."""
     values = np.asarray(data, np.float32)
     head = values[foreground(values)]
     head = head[np.isfinite(head)]
     if not head.size:
         return 0.0, 1.0
-    low, high = float(np.nanmin(values)), float(np.percentile(head, 99.5))
+    low, high = float(np.nanmin(values)), float(np.percentile(head, 99.0))
     return low, max(high, low + 1e-6)
 
 
