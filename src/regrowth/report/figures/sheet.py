@@ -24,7 +24,6 @@ __all__ = [
     "foreground",
     "grey_range",
     "head_box",
-    "joined",
     "new_sheet",
     "plane_title",
     "remark_on",
