@@ -30,7 +30,7 @@ _HOMES = {
     "measure": "regrowth.api",
     "register": "regrowth.api",
     "run": "regrowth.api",
-    "write_phantom": "regrowth.phantom",
+    "write_phantom": "regrowth.phantom.dataset",
 }
 
 __all__ = [
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from regrowth.api import measure, register, run
     from regrowth.errors import RegrowthError
     from regrowth.labels import LabelScheme, label_scheme
-    from regrowth.phantom import PhantomParameters, write_phantom
+    from regrowth.phantom import PhantomParameters
+    from regrowth.phantom.dataset import write_phantom
     from regrowth.recurrence import RecurrenceParameters
     from regrowth.registration import RegistrationParameters
     from regrowth.space import Grid, Image, LabelMap, Transform

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -13,7 +13,7 @@ from regrowth.io.bids import Problem
 from regrowth.workflow.job import Job, Outcome
 from regrowth.workflow.run import Plan, RunResult, Watch
 
-__all__ = ["follow", "print_plan", "print_result"]
+__all__ = ["console", "counting", "follow", "print_plan", "print_result"]
 
 console = Console()
 
@@ -35,6 +35,15 @@ def follow() -> Iterator[Watch]:
                 progress.console.print(outcome.message, markup=False, highlight=False)
 
         yield Watch(planned, done)
+
+
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of something are done; gives a function that is told the number done and the total."""
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def print_plan(plan: Plan, problems: Sequence[Problem]) -> None:

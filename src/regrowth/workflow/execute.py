@@ -19,7 +19,7 @@ from regrowth.io.tables import write_json
 from regrowth.workflow.job import Job, Outcome, Step, Task
 from regrowth.workflow.provenance import content_hash, is_up_to_date, job_key, read_record, write_record
 
-__all__ = ["Place", "execute"]
+__all__ = ["Place", "execute", "one_line", "step_named"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from regrowth.io.bids import Cohort, bids_name
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
 
-__all__ = ["RunParameters", "Study"]
+__all__ = ["RunParameters", "Study", "methods_settings", "registration_settings", "space_of"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,17 @@ class Study:
     parameters: RunParameters = field(default_factory=RunParameters)
     engine_versions: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages of registration that are done."""
+        every = ("rigid", "affine", "deformable")
+        return every[: every.index(self.parameters.registration.kind) + 1]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Registrations under which results are reported: rigid, and the last stage if that is another."""
+        return tuple(dict.fromkeys(("rigid", self.stages[-1])))
+
     def path(self, patient: Patient, session: Session, suffix: str, extension: str, **entities: str) -> Path:
         """Name a result of a session: ``OUT/sub-X/ses-Y/anat/sub-X_ses-Y_<entities>_<suffix><extension>``."""
         name = bids_name(suffix, extension, sub=patient.label, ses=session.label, **entities)
@@ -74,6 +85,43 @@ class Study:
     def mapped(self, patient: Patient, session: Session, suffix: str, kind: str, **entities: str) -> Path:
         """Path of an image of a follow-up on the grid of the baseline."""
         return self.path(patient, session, suffix, ".nii.gz", space=f"ses{patient.baseline.label}", desc=kind, **entities)
+
+    def aligned(self, patient: Patient, session: Session, sequence: str) -> Path:
+        """Path of a sequence on the grid of the reference image of its session."""
+        suffix = "T1w" if sequence == "T1wce" else sequence
+        contrast = {"ce": "gadolinium"} if sequence == "T1wce" else {}
+        return self.path(patient, session, suffix, ".nii.gz", space=space_of(session), desc="preproc", **contrast)
+
+    def quality(self, patient: Patient, session: Session) -> Path:
+        """Path of the table on the alignment of the sequences of a session."""
+        return self.path(patient, session, "quality", ".tsv", desc="coregistration")
+
+    def registration_quality(self, patient: Patient, session: Session) -> Path:
+        """Path of the table on the registration of a follow-up."""
+        return self.path(patient, session, "quality", ".tsv", desc="registration")
+
+
+def methods_settings(study: Study) -> dict[str, object]:
+    """Give what the methods text and the provenance of a page are made of."""
+    registration = asdict(study.parameters.registration)
+    engine = {"engine": registration["engine"]}
+    return {
+        "versions": dict(study.engine_versions),
+        "methods": {"coregister": engine, "register": registration, "recurrence": asdict(study.parameters.recurrence)},
+        "provenance": {
+            "data set": study.bids_dir.name,
+            **{f"engine {name}": version for name, version in study.engine_versions.items()},
+            **{f"registration {k}": v for k, v in registration.items()},
+            **{f"recurrence {k}": v for k, v in asdict(study.parameters.recurrence).items()},
+        },
+    }
+
+
+def registration_settings(study: Study, *names: str) -> dict[str, object]:
+    """Give the named registration parameters (all of them under ``registration`` without names) and the engine's version."""
+    values = asdict(study.parameters.registration)
+    version = {"engine version": study.engine_versions.get(values["engine"])}
+    return {**version, **({n: values[n] for n in names} if names else {"registration": values})}
 
 
 def space_of(session: Session) -> str:

@@ -13,7 +13,7 @@ from regrowth.workflow.study import Study
 __all__ = ["STEP"]
 
 
-def plan(study: Study, patient: Patient) -> list[Job | Skip]:
+def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     """One job per exam that has a segmentation."""
     jobs: list[Job | Skip] = []
     for session in patient.sessions:
@@ -34,7 +34,7 @@ def plan(study: Study, patient: Patient) -> list[Job | Skip]:
     return jobs
 
 
-def compute(task: Task) -> None:
+def _compute(task: Task) -> None:
     """Check that the segmentation lies on the reference image and holds only known values."""
     scheme = label_scheme(str(task.job.settings["scheme"]))
     labels = read_labels(task.input("segmentation"), scheme)
@@ -49,4 +49,4 @@ def compute(task: Task) -> None:
     write_labels(LabelMap(labels.data, grid, scheme), task.outputs["dseg"])
 
 
-STEP = Step("tumour", 1, "check the tumour segmentation", plan, compute)
+STEP = Step("tumour", 1, "check the tumour segmentation", _plan, _compute)

@@ -1,0 +1,140 @@
+"""What the page of the cohort says."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from regrowth import __version__
+from regrowth.io.nifti import read_image, read_labels
+from regrowth.io.tables import read_tsv
+from regrowth.labels import REGIONS, label_scheme
+from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, SummaryItem, methods_text
+from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
+from regrowth.workflow.job import Task
+from regrowth.workflow.pages.flags import errors_of
+from regrowth.workflow.pages.values import NOMINAL_NOTE, main_region, number, value
+
+__all__ = ["cohort_page"]
+
+Rows = Sequence[Mapping[str, str]]
+
+
+def cohort_page(task: Task) -> CohortReport:
+    """Build the page of the cohort from the joined tables."""
+    settings = task.job.settings
+    tables = {name: read_tsv(p) if (p := task.given(name)) else [] for name in ("volumes", "migration", "registration")}
+    patients: list[Mapping[str, object]] = settings["patients"]  # type: ignore[assignment]
+    synthetic = any(p["is_synthetic"] for p in patients)
+    errors = errors_of(settings)
+    rows = tuple(_patient_row(p, tables, [e.message for e in errors if e.participant == p["label"]]) for p in patients)
+    left_out = [p for p in settings["problems"] if p["is_fatal"]]  # type: ignore[attr-defined]
+    rows += tuple(PatientRow(p["participant"], status="failed", note=p["message"]) for p in left_out)
+    text, references = methods_text(settings["steps"], settings["versions"], settings["methods"])  # type: ignore[arg-type]
+    is_nominal = any(p["is_nominal"] for p in patients)
+    return CohortReport(
+        title="Regrowth cohort",
+        generated=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+        version=__version__,
+        rows=rows,
+        summary=(
+            SummaryItem("patients", len(rows)),
+            SummaryItem("with a follow-up measured", len({r["participant_id"] for r in tables["migration"]})),
+            SummaryItem("left out or failed", sum(r.status == "failed" for r in rows)),
+        ),
+        flags=tuple(
+            Flag(
+                "warning" if p["is_fatal"] else "info",
+                f"sub-{p['participant']}" if p["participant"] else "data set",
+                p["message"],
+            )
+            for p in settings["problems"]  # type: ignore[attr-defined]
+        ),
+        distributions=tuple(_distributions(rows, tables, synthetic=synthetic)),
+        mosaics=_mosaics(task, patients, synthetic=synthetic),
+        failures=errors,
+        ran=f"{len(patients)} patients, {sum(int(p['exams']) for p in patients)} exams.",  # type: ignore[call-overload]
+        methods=text,
+        references=references,
+        provenance=tuple((k, str(v)) for k, v in settings["provenance"].items()),  # type: ignore[attr-defined]
+        synthetic=synthetic,
+        notes=(NOMINAL_NOTE,) if is_nominal else (),
+    )
+
+
+def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], errors: Sequence[str]) -> PatientRow:
+    name = f"sub-{patient['label']}"
+    volumes = [r for r in tables["volumes"] if r["participant_id"] == name]
+    migration = [r for r in tables["migration"] if r["participant_id"] == name]
+    registration = [r for r in tables["registration"] if r["participant_id"] == name and r["stage"] == "rigid"]
+    flagged = [r for r in tables["registration"] if r["participant_id"] == name and r.get("flags", "n/a") != "n/a"]
+    last = migration[-1]["followup"] if migration else ""
+    rows = [r for r in migration if r["followup"] == last]
+    region = main_region([r["region"] for r in rows if r["status"] == "ok"]) or main_region([r["region"] for r in rows])
+    by_transform = {r["transform"]: r for r in rows if r["region"] == region}
+    best = by_transform.get("deformable") or by_transform.get("rigid") or {}
+    shown = main_region([r for r in REGIONS if any(not np.isnan(number(v.get(f"{r}_ml"))) for v in volumes)])
+    nothing = Missing("no follow-up was measured")
+    ncc = (
+        f"NCC {number(registration[-1]['ncc_before']):.2f} to {number(registration[-1]['ncc_after']):.2f}"
+        if registration
+        else nothing
+    )
+    return PatientRow(
+        label=str(patient["label"]),
+        link=f"sub-{patient['label']}.html",
+        pattern=value(best, "verdict") if best else nothing,
+        trend=value(best, "trend") if best else nothing,
+        volumes_ml={
+            f"{(shown or '').replace('_', ' ')} {when}": value(row, f"{shown}_ml")
+            for when, row in (("first", volumes[0]), ("last", volumes[-1]))
+        }
+        if volumes and shown
+        else {},
+        migration_mm=value(by_transform.get("deformable", {}), "outward_p95_mm") if best else nothing,
+        migration_rigid_mm=value(by_transform.get("rigid", {}), "outward_p95_mm") if best else nothing,
+        registration=ncc,
+        flags=len(flagged),
+        status="failed" if errors else ("done" if best else "incomplete"),
+        note="; ".join(errors) or ("" if best else "no follow-up was measured"),
+    )
+
+
+def _distributions(rows: Sequence[PatientRow], tables: Mapping[str, Rows], *, synthetic: bool) -> list[Figure]:
+    figures = []
+    patterns = [str(r.pattern) for r in rows if isinstance(r.pattern, str)]
+    if patterns:
+        counts = {p: patterns.count(p) for p in sorted(set(patterns))}
+        figures.append(count_figure(counts, name="cohort_patterns", title="Verdict on the recurrence", synthetic=synthetic))
+    values: dict[str, list[float]] = {}
+    for row in tables["migration"]:
+        distance = number(row.get("outward_p95_mm"))
+        if row["transform"] in ("rigid", "deformable") and not np.isnan(distance):
+            values.setdefault(f"{row['region'].replace('_', ' ')}, {row['transform']}", []).append(distance)
+    if values:
+        figures.append(
+            distribution_figure(
+                values,
+                name="cohort_migration",
+                title="Outward distance of the recurrence",
+                quantity="outward p95",
+                unit="mm",
+                synthetic=synthetic,
+            )
+        )
+    return figures
+
+
+def _mosaics(task: Task, patients: Sequence[Mapping[str, object]], *, synthetic: bool) -> tuple[Figure, ...]:
+    tiles = []
+    for patient in patients:
+        label, scheme = str(patient["label"]), patient["scheme"]
+        paths = [task.given(f"{role} {label}") for role in ("reference", "primary", "recurrence")]
+        if scheme is None or any(p is None for p in paths):
+            continue
+        image, (primary, recurrence) = read_image(paths[0]), [read_labels(p, label_scheme(str(scheme))) for p in paths[1:]]  # type: ignore[arg-type]
+        region = main_region([r for r in REGIONS if primary.has(r)]) or "lesion"
+        tiles.append(patient_tile(f"sub-{label}", image, primary.mask(region), recurrence.mask(region)))
+    return mosaic_figures(tiles, synthetic=synthetic) if tiles else ()
