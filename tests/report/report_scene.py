@@ -235,9 +235,12 @@ def patient_report(base: Image, scale_mm: float = 28.0, participant: str = "017"
         (("deformable", 38.2, 41.0, 2, "distant"), ("rigid", 14.1, 17.9, 1, "local")),
     )
     text, references = methods_text(
-        ["index", "coregister", "segment", "register", "map recurrence", "measure", "report"],
+        ["coregister", "tumour", "register", "recurrence", "measure", "report"],
         {"regrowth": "0.1.0", "greedy": "1.4.0.3", "numpy": "2.2.1"},
-        {"register": {"engine": "greedy", "similarity": "NCC 2x2x2, 100x50x20 iterations", "mask_dilation_mm": 3, "seed": 0}},
+        {
+            "coregister": {"engine": "greedy"},
+            "register": {"engine": "greedy", "kind": "deformable", "dilate_mm": 2.0, "seed": 0},
+        },
     )
     return PatientReport(
         participant,

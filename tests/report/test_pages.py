@@ -182,7 +182,7 @@ def test_only_the_participant_label_identifies_the_patient(page):
 def test_methods_can_be_copied_and_references_follow(page):
     assert 'data-copy="methods-text"' in page
     methods = page[page.index('id="methods-text"') :]
-    assert "Greedy 1.4.0.3 [2]" in methods
+    assert "Greedy 1.4.0.3 [1]" in methods
     assert "doi:10.1016/j.jalz.2016.06.205" in methods
 
 

@@ -32,31 +32,41 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
 )
 """Key to reference, one line each."""
 
-_ENGINES = {"greedy": "Greedy", "ants": "ANTs", "simpleitk": "SimpleITK"}
+_ENGINES = {"greedy": ("Greedy", "greedy"), "ants": ("ANTs", "ants"), "sitk": ("SimpleITK", "simpleitk")}
+_STAGES = {
+    "rigid": "rigidly",
+    "affine": "rigidly, then affinely",
+    "deformable": "rigidly, then affinely, then deformably, each stage starting from the one before",
+}
 
-# One sentence or more per step; {name} is a parameter, [[key]] a reference. A clause in <...> is left out when a parameter
+# What is said of each step; {name} is a parameter or a key of REFERENCES. A clause in <...> is left out when a parameter
 # in it is not known, so that the text never claims a value.
 _PROSE: Mapping[str, str] = MappingProxyType(
     {
         "index": "Imaging was organised in the Brain Imaging Data Structure {bids}.",
-        "coregister": "Within each session all sequences were aligned rigidly with the session's reference image (the "
-        "contrast-enhanced T1-weighted image where there was one)< with {engine}>, and resampled once.",
-        "brain": "The brain was extracted< with {engine}>.",
-        "segment": "Tumour compartments were segmented< with {engine}>< in the label scheme {scheme}>; volumes were "
-        "measured in native space as the number of voxels times the volume of a voxel.",
-        "parcellate": "Lobes and hemispheres were taken from a map in the space of the ICBM 152 template {icbm}, brought "
-        "to the baseline exam< with {engine}>; differences below five "
-        "points between shares of lobes lie within the disagreement of atlases.",
-        "register": "Each follow-up exam was registered with the baseline exam< with {engine}>: first rigidly, then "
-        "deformably< ({similarity})>. Tumour and cavity of both exams were left out of the similarity< after widening by "
-        "{mask_dilation_mm} mm>; the outside of the brain was not.",
-        "recurrence": "The recurrence was brought onto the baseline exam through the rigid and through the deformable "
-        "transform, and both results are given as a band of sensitivity. The contrast-enhancing core (enhancing tumour "
-        "and what it encloses) and the non-enhancing abnormality were distinguished as by Hannisdal et al. {hannisdal}.",
-        "measure": "Migration was measured as the distance of the recurrence from the surface of the primary (outward, 0 "
-        "inside), and as the symmetric 95th percentile Hausdorff distance< ({definition} definition)>, whose value "
-        "depends on its definition {hd95}. Empty segmentations give no value.",
-        "response": "Change was read against the thresholds of RANO 2.0 {rano}; this is no clinical response assessment.",
+        "coregister": "Within each session all sequences were aligned rigidly, by mutual information, with the session's "
+        "reference image (the contrast-enhanced T1-weighted image where there was one)< with {engine}>, and resampled once.",
+        "brain": "Brain masks were taken from the data where they were given and found from the image otherwise; a mask "
+        "found by a fallback method is flagged.",
+        "tumour": "Tumour segmentations made elsewhere were taken as given, after a check of their grid and label values< "
+        "(label scheme {scheme})>.",
+        "segment": "Tumour compartments were segmented< with {engine}>< in the label scheme {scheme}>.",
+        "parcellate": "Lobes and hemispheres were taken from a map in the space of the ICBM 152 template {icbm}, brought to "
+        "the baseline exam< with {engine}>; differences below five points between shares of lobes lie within the "
+        "disagreement of atlases.",
+        "register": "Each follow-up exam was registered with the baseline exam< with {engine}><, {stages}>. Where the exams "
+        "were segmented, tumour, oedema and cavity of both< (widened by {dilate_mm} mm)> were left out of the similarity; "
+        "the outside of the brain was not.",
+        "recurrence": "The recurrence was brought onto the baseline exam through the transform of every stage, and results are "
+        "given for each as a band of sensitivity. Migration was measured as the distance of the recurrence beyond the primary "
+        "(outward, 0 inside) and as the symmetric 95th percentile Hausdorff distance, whose value depends on its definition "
+        "{hd95}.< A connected part was called local when at least {local_share} of it lay inside the primary or its cavity, "
+        "distant when its gap to the primary was above {distant_gap_mm} mm, and marginal otherwise.>< The volume was called "
+        "growing from a relative increase of {growth_share} and shrinking from a decrease of {shrinkage_share} (RANO 2.0 "
+        "names 0.4 and 0.65 for volumes {rano}); this is no clinical response assessment.> Empty segmentations give no value.",
+        "measure": "Volumes were measured in native space as the number of voxels times the volume of a voxel. The "
+        "contrast-enhancing core (enhancing tumour and what it encloses), the non-enhancing abnormality and their ratio were "
+        "defined as by Hannisdal et al. {hannisdal}.",
         "report": "",
     }
 )
@@ -73,7 +83,7 @@ _ALIASES = {
     "registration": "register",
     "map-recurrence": "recurrence",
     "measures": "measure",
-    "trend": "response",
+    "volumes": "measure",
     "inventory": "index",
 }
 
@@ -88,13 +98,13 @@ def methods_text(
     Parameters
     ----------
     steps_done
-        Names of the steps that ran, in order: ``index``, ``coregister``, ``brain``, ``segment``, ``parcellate``, ``register``,
-        ``recurrence``, ``measure``, ``response``, ``report``, or as DESIGN names them (``map recurrence``). A step that is not
+        Names of the steps that ran, in order: ``index``, ``coregister``, ``brain``, ``tumour``, ``segment``, ``parcellate``,
+        ``register``, ``recurrence``, ``measure``, ``report``, or in longer words (``map recurrence``). A step that is not
         known here is named without a description, never left out.
     versions
         Program to version; ``regrowth`` first of all, and the engines.
     parameters
-        Step to its parameters. ``engine`` (``greedy``, ``ants``, ``simpleitk`` or any words), and those that the prose knows,
+        Step to its parameters. ``engine`` (``greedy``, ``sitk``, ``ants`` or any words), and those that the prose knows,
         are woven in; all others follow the step's text as ``name = value``.
 
     Returns
@@ -121,39 +131,48 @@ def _key(step: str) -> str:
 
 
 def _used(done: Sequence[str], given: Mapping[str, Mapping[str, object]]) -> set[str]:
-    return {str(given.get(s, {}).get("engine", "")).lower() for s in done} & set(_ENGINES)
+    """Name the packages of the engines that the prose of a step has named with their version."""
+    engines = {str(given[s].get("engine", "")).lower() for s in done if "{engine}" in _PROSE.get(s, "") and s in given}
+    return {name for e in engines if e in _ENGINES for name in (e, _ENGINES[e][1])}
 
 
 def _paragraph(step: str, parameters: dict[str, object], versions: Mapping[str, str], cited: list[str]) -> str:
     prose = _PROSE.get(step)
-    if prose is None:
-        prose = f"The step “{step}” was run."
-    elif not prose:
+    if prose == "":
         return ""
+    if parameters.get("kind") in _STAGES and "{stages}" in (prose or ""):
+        parameters = {**parameters, "stages": _STAGES[str(parameters["kind"])]}
+        del parameters["kind"]
     used: set[str] = set()
-
-    def engine() -> str:
-        name = str(parameters["engine"])
-        key = name.lower()
-        if key not in _ENGINES:
-            return name
-        words = _ENGINES[key]
-        return " ".join([w for w in (words, versions.get(key, "")) if w]) + f" {_cite(key, cited)}"
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name in REFERENCES:
             return _cite(name, cited)
         used.add(name)
-        return engine() if name == "engine" else str(parameters[name])
+        return _engine(str(parameters[name]), versions, cited) if name == "engine" else _words(parameters[name])
 
     def clause(match: re.Match[str]) -> str:
         names = [n for n in re.findall(r"{(\w+)}", match.group(1)) if n not in REFERENCES]
         return match.group(1) if all(n in parameters for n in names) else ""
 
-    text = re.sub(r"{(\w+)}", value, re.sub(r"<([^<>]*)>", clause, prose)) if step in _PROSE else prose
-    rest = [f"{name} = {parameters[name]}" for name in sorted(set(parameters) - used)]
+    text = f"The step “{step}” was run." if prose is None else re.sub(r"{(\w+)}", value, re.sub(r"<([^<>]*)>", clause, prose))
+    rest = [f"{name} = {_words(parameters[name])}" for name in sorted(set(parameters) - used)]
     return f"{text} Parameters: {', '.join(rest)}." if rest else text
+
+
+def _engine(name: str, versions: Mapping[str, str], cited: list[str]) -> str:
+    if name.lower() not in _ENGINES:
+        return name
+    words, reference = _ENGINES[name.lower()]
+    version = versions.get(name.lower()) or versions.get(reference)
+    return " ".join([w for w in (words, version) if w]) + f" {_cite(reference, cited)}"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _cite(key: str, cited: list[str]) -> str:
