@@ -87,7 +87,8 @@ class MigrationDistance:
     hd95_mesh_mm, hd95_voxel_mm, hd95_pooled_mm
         Symmetric HD95 by the definitions of `regrowth.metrics.hausdorff`.
     outward_p50_mm, outward_p95_mm, outward_max_mm
-        Distance of the recurrence voxels beyond the primary, 0 for those inside: median, 95th percentile, largest.
+        Distance of the recurrence voxels beyond the primary, 0 for those inside: median, 95th percentile, largest; between
+        voxel centres, so about half a voxel more than from the surface of the primary.
     assd_mm
         Average symmetric surface distance (mesh).
     dice
@@ -268,6 +269,7 @@ def migration_by_region(
     *,
     transform: str = "identity",
     regions: Sequence[str] | None = None,
+    cavity: np.ndarray | None = None,
     native: tuple[ExamVolumes, ExamVolumes] | None = None,
     parameters: RecurrenceParameters | None = None,
 ) -> tuple[MigrationDistance, ...]:
@@ -276,12 +278,15 @@ def migration_by_region(
     Parameters
     ----------
     primary, recurrence
-        Segmentations on the same grid; their schemes may differ. A resection cavity (RC) in the scheme of the recurrence
-        counts with the primary when a part is called local.
+        Segmentations on the same grid; their schemes may differ.
     transform
         How the exams were registered, such as ``rigid``.
     regions
         Regions wanted; `MIGRATION_REGIONS`, and GTV where a scheme has it, when left out.
+    cavity
+        (X, Y, Z) bool resection cavity on the same grid, which counts with the primary when a part is called local. When
+        left out, that of the exam of the primary (RC), if its scheme has one. The cavity of the recurrence exam would
+        not do: a voxel has one label, so no recurrence lies in it.
     native
         Volumes of the reference exam and of the recurrence in their native spaces, for the trend.
     parameters
@@ -300,7 +305,8 @@ def migration_by_region(
     require_same_grid(primary.grid, recurrence.grid, "the segmentations of primary and recurrence")
     if regions is None:
         regions = MIGRATION_REGIONS + (("GTV",) if primary.has("GTV") or recurrence.has("GTV") else ())
-    cavity = recurrence.mask("RC") if recurrence.has("RC") else None
+    if cavity is None and primary.has("RC"):
+        cavity = primary.mask("RC")
     rows = []
     for region in regions:
         lacking = sorted({labels.scheme.name for labels in (primary, recurrence) if not labels.has(region)})
