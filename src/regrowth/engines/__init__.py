@@ -1,0 +1,1 @@
+"""Adapters of outside programs and heavy libraries."""
