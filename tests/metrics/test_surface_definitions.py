@@ -147,7 +147,9 @@ def test_storing_the_same_masks_along_other_axes_changes_nothing(seed, axes, fli
     assert a[tuple(np.rint(grid.index(other.world(point))).astype(int))]
     for definition in DEFINITIONS:
         same = hausdorff(*moved, other, definition=definition).value_mm
-        assert same == pytest.approx(hausdorff(a, b, grid, definition=definition).value_mm, rel=0.01, abs=0.02)
+        # The diagonals of the triangles, and ties between nearest pixels of a thick slice, depend on the order of the axes.
+        tolerance_mm = 0.25 if definition == "mesh" else 1e-9
+        assert same == pytest.approx(hausdorff(a, b, grid, definition=definition).value_mm, abs=tolerance_mm)
 
 
 @settings(max_examples=8, deadline=None)
@@ -159,7 +161,8 @@ def test_a_grid_k_times_as_large_gives_k_times_the_distance(seed, scale):
     large = Grid(a.shape, np.diag([scale, scale, 2.5 * scale, 1.0]))
     for definition in DEFINITIONS:
         expected = scale * hausdorff(a, b, small, definition=definition).value_mm
-        assert hausdorff(a, b, large, definition=definition).value_mm == pytest.approx(expected, rel=1e-3)
+        tolerance = 0.01 if definition == "mesh" else 1e-9
+        assert hausdorff(a, b, large, definition=definition).value_mm == pytest.approx(expected, rel=tolerance)
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.5, 0.5, 5.0)])

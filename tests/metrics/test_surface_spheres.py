@@ -94,3 +94,38 @@ def test_mesh_of_a_ball_has_its_area_and_volume_and_lies_on_it(spacing, orientat
     assert volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.02)
     assert abs(np.average(off, weights=mesh.vertex_areas_mm2)) < 0.15
     assert np.sqrt(np.average(off**2, weights=mesh.vertex_areas_mm2)) < 0.25
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 5.0), (0.6, 0.6, 6.0)], ids=str)
+def test_mesh_follows_both_surfaces_of_a_ring_and_the_nodule_within(spacing, orientation):
+    grid, centre = make_grid(orientation, spacing, 56.0), np.array([2.3, -1.1, 4.4])
+    radii = (20.0, 15.0, 8.0)
+    outer, inner, nodule = (ball(grid, centre, r) for r in radii)
+    mesh = surface_mesh(outer & ~inner | nodule, grid)
+    away = np.linalg.norm(mesh.vertices_mm - centre, axis=1)
+    off = np.abs(away[:, None] - radii)
+    assert np.sqrt(np.average(off.min(axis=1) ** 2, weights=mesh.vertex_areas_mm2)) < 0.25
+    for i, radius in enumerate(radii):
+        area = mesh.vertex_areas_mm2[off.argmin(axis=1) == i].sum()
+        assert area == pytest.approx(4 * np.pi * radius**2, rel=0.05)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 5.0), (0.6, 0.6, 6.0)], ids=str)
+def test_mesh_of_an_ellipsoid_lies_closer_to_it_than_the_stairs_of_its_voxels(spacing, orientation):
+    from skimage.measure import marching_cubes
+
+    grid, axes = make_grid(orientation, spacing, 56.0), np.array([20.0, 10.0, 14.0])
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+
+    def off_mm(points: np.ndarray) -> np.ndarray:
+        own = (points - [3.0, -2.0, 5.0]) @ turn
+        size = np.linalg.norm(own / axes, axis=-1)
+        return (size - 1) * size / np.linalg.norm(own / axes**2, axis=-1)
+
+    ijk = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
+    mask = off_mm(grid.world(ijk) + 1e-9) <= 0
+    mesh = surface_mesh(mask, grid)
+    stairs = grid.world(marching_cubes(mask.astype(np.float32), 0.5)[0])
+    root_mean_square = np.sqrt(np.average(off_mm(mesh.vertices_mm) ** 2, weights=mesh.vertex_areas_mm2))
+    assert root_mean_square < 0.45
+    assert root_mean_square < 0.5 * np.sqrt((off_mm(stairs) ** 2).mean())

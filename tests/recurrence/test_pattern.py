@@ -80,11 +80,11 @@ def test_more_volume_never_turns_the_trend_towards_shrinkage(before_ml, after_ml
     assert order.index(more) >= order.index(volume_trend(before_ml, after_ml, DEFAULT))
 
 
-def test_only_a_local_tumour_known_not_to_shrink_is_called_local_regrowth():
+def test_only_a_local_tumour_known_to_have_grown_is_called_local_regrowth():
     patterns = ("local", "marginal", "distant", "multifocal", "undefined")
     trends = ("growth", "stable", "shrinkage", "new", "gone", "unknown")
     named = {(p, t) for p in patterns for t in trends if recurrence_label(p, t) == "local regrowth"}
-    assert named == {("local", "growth"), ("local", "stable"), ("local", "new")}
+    assert named == {("local", "growth"), ("local", "new")}
 
 
 def test_every_threshold_has_a_help_text_and_a_unit():

@@ -76,8 +76,10 @@ def surface_mesh(mask: np.ndarray, grid: Grid) -> SurfaceMesh:
     Returns
     -------
     SurfaceMesh
-        Vertices in RAS+ mm. For balls of 8 mm radius and more the distance of the vertices to the true surface is below
-        0.1 mm on average at 0.45 x 0.45 x 6 mm.
+        Vertices in RAS+ mm. On balls of 10 mm radius and more in voxels of 1 mm, or slices of 5 to 6.5 mm, they lie 0.1 to
+        0.2 mm (root mean square) from the true surface. Two of these meshes give an HD95 within 0.5 mm of the true one for
+        radii from 12 mm; smaller balls in thick slices may be off by up to 1 mm, since two or three slices do not tell
+        where their poles are. Stored along other axes the same mask gives the same mesh but for about 0.1 mm.
 
     Raises
     ------
@@ -138,11 +140,33 @@ def _smoothed(mask: np.ndarray) -> np.ndarray:
 def _between_slices(mask: np.ndarray, pixel_mm: tuple[float, float], thickness_mm: float, factor: int) -> np.ndarray:
     """Interpolate the shape of a padded mask (slices, rows, columns) to `factor` times as many slices.
 
+    A ring has two outlines, of which each is interpolated as a solid of its own: the mask is what its outer outlines
+    enclose, less its holes, and islands within the holes again.
+
     Returns
     -------
     numpy.ndarray
         ((slices - 1) * factor + 1, rows, columns) float32, positive inside, in mm2.
     """
+    filled = np.stack([_without_holes(outline) for outline in mask])
+    holes = np.stack([_without_holes(outline) for outline in filled & ~mask])
+    level = _solid_between_slices(filled, pixel_mm, thickness_mm, factor)
+    if holes.any():
+        level = np.minimum(level, -_solid_between_slices(holes, pixel_mm, thickness_mm, factor))
+    islands = holes & mask
+    if islands.any():
+        level = np.maximum(level, _solid_between_slices(islands, pixel_mm, thickness_mm, factor))
+    return level
+
+
+def _without_holes(outline: np.ndarray) -> np.ndarray:
+    """Fill a slice (rows, columns) whose first corner is background."""
+    parts, _ = ndimage.label(~outline)
+    return np.asarray(parts != parts[0, 0])
+
+
+def _solid_between_slices(mask: np.ndarray, pixel_mm: tuple[float, float], thickness_mm: float, factor: int) -> np.ndarray:
+    """Interpolate a mask without regard to holes, as `_between_slices` does."""
     n = len(mask)
     far = -4.0 * float(sum((s * p) ** 2 for s, p in zip(mask.shape[1:], pixel_mm, strict=True)) + thickness_mm**2)
     q = np.full(mask.shape, far)

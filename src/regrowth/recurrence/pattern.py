@@ -134,11 +134,14 @@ def volume_trend(reference_ml: float | None, recurrence_ml: float | None, parame
 def recurrence_label(pattern: Pattern, trend: Trend) -> str:
     """Name a recurrence for a reader.
 
-    "local regrowth" only when the pattern is local and the volume is known not to have shrunk: a remnant inside the old
-    tumour that became smaller has not come back.
+    "local regrowth" only when the pattern is local and the volume is known to have grown: a remnant inside the old tumour
+    that kept its size or became smaller has not come back.
     """
     if pattern == "local":
-        if trend in ("shrinkage", "gone"):
-            return "local residual, shrinking"
-        return "local tumour, volume trend unknown" if trend == "unknown" else "local regrowth"
+        return {
+            "growth": "local regrowth",
+            "new": "local regrowth",
+            "stable": "local tumour without growth",
+            "unknown": "local tumour, change of volume unknown",
+        }.get(trend, "local residual, shrinking")
     return "no recurrence pattern" if pattern == "undefined" else f"{pattern} recurrence"
