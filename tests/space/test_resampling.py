@@ -289,3 +289,14 @@ def test_affine_field_and_matrix_move_labels_alike(grid, target):
     a = resample_labels(labels, target, Transform((AffineMap(matrix),)))
     b = resample_labels(labels, target, Transform((AffineMap(matrix),)).flattened(target))
     assert (a.data != b.data).mean() < 1e-3
+
+
+def test_cubic_interpolation_never_leaves_the_range_of_the_image(grid):
+    data = np.zeros(grid.shape)
+    data[2:-2, 2:-2, 2:-2] = 100.0
+    shift = np.eye(4)
+    shift[:3, 3] = 0.37 * np.array(grid.spacing_mm)
+    moved = resample_image(Image(data, grid), grid, Transform.affine(shift), order=3).data
+    assert moved.min() >= 0
+    assert moved.max() <= 100
+    assert moved.max() == pytest.approx(100, abs=1)

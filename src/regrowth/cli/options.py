@@ -61,9 +61,9 @@ def _option(group: str, field: dataclasses.Field[Any], kind: Any) -> inspect.Par
     if unit and f"{unit}" not in help_text:
         help_text = f"{help_text} [{unit}]"
     flag = "--" + field.name.replace("_", "-")
-    default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    default = field.default_factory() if callable(field.default_factory) else field.default
     shown = str(default) if default not in ("", ()) else False
-    option = typer.Option(flag, help=help_text, show_default=shown, rich_help_panel=f"Parameters: {group}")  # type: ignore[call-overload]
+    option = typer.Option(flag, help=help_text, show_default=shown, rich_help_panel=f"Parameters: {group}")
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )

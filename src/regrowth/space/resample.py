@@ -68,7 +68,8 @@ def resample_image(
     Returns
     -------
     Image
-        float32 on `grid`, in the unit of `image`.
+        float32 on `grid`, in the unit of `image`. Cubic interpolation overshoots at edges; its values are clipped to the
+        range of the image (and `fill`), so that air stays air.
     """
     if order not in (0, 1, 3):
         raise ParameterError(f"interpolation order {order} is not offered; use 0 (nearest), 1 (linear) or 3 (cubic B-spline)")
@@ -86,6 +87,8 @@ def resample_image(
         index = image.grid.index(transform.map_grid(grid, rows))
         for t, source in enumerate(sources):
             out[rows, ..., t] = sample_points(source, index, order, fill)
+    if order == 3:
+        np.clip(out, min(fill, volumes.min()), max(fill, volumes.max()), out=out)
     return Image(out if image.data.ndim == 4 else out[..., 0], grid, image.unit)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from regrowth import __version__
 from regrowth.clinical import Patient, Session
 from regrowth.io.bids import Cohort, bids_name
 from regrowth.recurrence import RecurrenceParameters
@@ -105,9 +106,10 @@ def methods_settings(study: Study) -> dict[str, object]:
     """Give what the methods text and the provenance of a page are made of."""
     registration = asdict(study.parameters.registration)
     engine = {"engine": registration["engine"]}
+    shown = {k: v for k, v in registration.items() if not k.startswith("flag_")}
     return {
-        "versions": dict(study.engine_versions),
-        "methods": {"coregister": engine, "register": registration, "recurrence": asdict(study.parameters.recurrence)},
+        "versions": {"regrowth": __version__, **study.engine_versions},
+        "methods": {"coregister": engine, "register": shown, "recurrence": asdict(study.parameters.recurrence)},
         "provenance": {
             "data set": study.bids_dir.name,
             **{f"engine {name}": version for name, version in study.engine_versions.items()},

@@ -32,7 +32,7 @@ def cohort_page(task: Task) -> CohortReport:
     rows = tuple(_patient_row(p, tables, [e.message for e in errors if e.participant == p["label"]]) for p in patients)
     left_out = [p for p in settings["problems"] if p["is_fatal"]]  # type: ignore[attr-defined]
     rows += tuple(PatientRow(p["participant"], status="failed", note=p["message"]) for p in left_out)
-    text, references = methods_text(settings["steps"], settings["versions"], settings["methods"])  # type: ignore[arg-type]
+    text, references = methods_text(["index", *settings["steps"]], settings["versions"], settings["methods"])
     is_nominal = any(p["is_nominal"] for p in patients)
     return CohortReport(
         title="Regrowth cohort",
@@ -69,7 +69,7 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], erro
     volumes = [r for r in tables["volumes"] if r["participant_id"] == name]
     migration = [r for r in tables["migration"] if r["participant_id"] == name]
     registration = [r for r in tables["registration"] if r["participant_id"] == name and r["stage"] == "rigid"]
-    flagged = [r for r in tables["registration"] if r["participant_id"] == name and r.get("flags", "n/a") != "n/a"]
+    flagged = [r for r in tables["registration"] if r["participant_id"] == name and r.get("flags") not in (None, "", "n/a")]
     last = migration[-1]["followup"] if migration else ""
     rows = [r for r in migration if r["followup"] == last]
     region = main_region([r["region"] for r in rows if r["status"] == "ok"]) or main_region([r["region"] for r in rows])
@@ -134,7 +134,7 @@ def _mosaics(task: Task, patients: Sequence[Mapping[str, object]], *, synthetic:
         paths = [task.given(f"{role} {label}") for role in ("reference", "primary", "recurrence")]
         if scheme is None or any(p is None for p in paths):
             continue
-        image, (primary, recurrence) = read_image(paths[0]), [read_labels(p, label_scheme(str(scheme))) for p in paths[1:]]  # type: ignore[arg-type]
+        image, (primary, recurrence) = read_image(paths[0]), [read_labels(p, label_scheme(str(scheme))) for p in paths[1:]]
         region = main_region([r for r in REGIONS if primary.has(r)]) or "lesion"
         tiles.append(patient_tile(f"sub-{label}", image, primary.mask(region), recurrence.mask(region)))
     return mosaic_figures(tiles, synthetic=synthetic) if tiles else ()

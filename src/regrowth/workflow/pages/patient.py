@@ -25,7 +25,7 @@ def patient_page(task: Task) -> PatientReport:
     sections = [inventory(m), timeline(m), *segmentations(m), *registrations(m), *recurrences(m)]
     errors = errors_of(settings)
     failed = {(e.step, e.session) for e in errors}
-    done = [name for name in settings["steps"] if not any(step == name for step, _ in failed)]  # type: ignore[attr-defined]
+    done = ["index", *(name for name in settings["steps"] if not any(step == name for step, _ in failed))]  # type: ignore[attr-defined]
     text, references = methods_text(done, settings["versions"], settings["methods"])  # type: ignore[arg-type]
     return PatientReport(
         participant=task.job.participant,

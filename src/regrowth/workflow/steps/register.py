@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from regrowth.clinical import Patient
 from regrowth.engines.choice import registrar
 from regrowth.io.nifti import read_image, read_labels, write_image
@@ -81,11 +83,12 @@ def _compute(task: Task) -> None:
     )
     stages = {"rigid": found.rigid, "affine": found.affine, "deformable": found.deformable}
     done = {kind: t for kind, t in stages.items() if t is not None}
+    masks = _masks(task, {"fixed": fixed, "moving": moving})
     rows = []
     for kind, transform in done.items():
         # Only the last stage has a backward registration of its own to be compared with.
         backward = found.backward if transform is found.final else None
-        rows.append(_quality(task, kind, fixed, moving, transform, backward, lesions, parameters))
+        rows.append(_quality(task, kind, fixed, moving, transform, backward, lesions, masks, parameters))
         write_transform(transform, task.outputs[f"{kind} transform"])
         task.describe(
             f"{kind} transform",
@@ -102,7 +105,7 @@ def _compute(task: Task) -> None:
     write_tsv(rows, task.outputs["quality"])
 
 
-def _lesion(task: Task, role: str) -> object:
+def _lesion(task: Task, role: str) -> np.ndarray | None:
     path = task.given(f"{role} dseg")
     if path is None:
         return None
@@ -110,9 +113,12 @@ def _lesion(task: Task, role: str) -> object:
     return read_labels(path, label_scheme(schemes[role])).mask("lesion")
 
 
-def _mask(task: Task, role: str, image: Image) -> object:
-    path = task.given(f"{role} brain")
-    return read_image(path).data > 0.5 if path else foreground(image.data)
+def _masks(task: Task, images: dict[str, Image]) -> dict[str, np.ndarray]:
+    """Brain masks of both exams, or else the tissue of both: an overlap compares like with like."""
+    paths = {role: task.given(f"{role} brain") for role in images}
+    if all(paths.values()):
+        return {role: read_image(path).data > 0.5 for role, path in paths.items() if path}
+    return {role: foreground(image.data) for role, image in images.items()}
 
 
 def _quality(
@@ -122,17 +128,18 @@ def _quality(
     moving: Image,
     transform: Transform,
     backward: Transform | None,
-    lesions: dict[str, object],
+    lesions: dict[str, np.ndarray | None],
+    masks: dict[str, np.ndarray],
     parameters: RegistrationParameters,
 ) -> dict[str, object]:
     quality = registration_quality(
         fixed,
         moving,
         transform,
-        _mask(task, "fixed", fixed),  # type: ignore[arg-type]
-        _mask(task, "moving", moving),  # type: ignore[arg-type]
-        fixed_lesion=lesions["fixed"],  # type: ignore[arg-type]
-        moving_lesion=lesions["moving"],  # type: ignore[arg-type]
+        masks["fixed"],
+        masks["moving"],
+        fixed_lesion=lesions["fixed"],
+        moving_lesion=lesions["moving"],
         backward=backward,
         parameters=parameters,
     )
