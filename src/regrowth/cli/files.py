@@ -46,9 +46,9 @@ def measure(
 
     Python: [bold]regrowth.measure(primary, recurrence, label_scheme="brats-2023")[/bold]
     """
-    import regrowth
+    from regrowth import api
 
-    rows = regrowth.measure(primary, recurrence, label_scheme=label_scheme, recurrence_scheme=recurrence_scheme)
+    rows = api.measure(primary, recurrence, label_scheme=label_scheme, recurrence_scheme=recurrence_scheme)
     shown = [r for r in rows if r["status"] != "not_in_scheme"]
     table = Table(title="HD95, outward distances and ASSD in mm; definitions: docs/measures.md", title_justify="left")
     table.add_column("")
@@ -81,10 +81,10 @@ def register(
 
     Python: [bold]regrowth.register(fixed, moving, out, kind="rigid")[/bold]
     """
-    import regrowth
+    from regrowth import api
 
     with console.status(f"{registration.kind} registration by {registration.engine}"):
-        quality = regrowth.register(
+        quality = api.register(
             fixed,
             moving,
             out,

@@ -26,11 +26,11 @@ def cohort_page(task: Task) -> CohortReport:
     """Build the page of the cohort from the joined tables."""
     settings = task.job.settings
     tables = {name: read_tsv(p) if (p := task.given(name)) else [] for name in ("volumes", "migration", "registration")}
-    patients: list[Mapping[str, object]] = settings["patients"]  # type: ignore[assignment]
+    patients: list[Mapping[str, object]] = settings["patients"]
     synthetic = any(p["is_synthetic"] for p in patients)
     errors = errors_of(settings)
     rows = tuple(_patient_row(p, tables, [e.message for e in errors if e.participant == p["label"]]) for p in patients)
-    left_out = [p for p in settings["problems"] if p["is_fatal"]]  # type: ignore[attr-defined]
+    left_out = [p for p in settings["problems"] if p["is_fatal"]]
     rows += tuple(PatientRow(p["participant"], status="failed", note=p["message"]) for p in left_out)
     text, references = methods_text(["index", *settings["steps"]], settings["versions"], settings["methods"])
     is_nominal = any(p["is_nominal"] for p in patients)
@@ -50,7 +50,7 @@ def cohort_page(task: Task) -> CohortReport:
                 f"sub-{p['participant']}" if p["participant"] else "data set",
                 p["message"],
             )
-            for p in settings["problems"]  # type: ignore[attr-defined]
+            for p in settings["problems"]
         ),
         distributions=tuple(_distributions(rows, tables, synthetic=synthetic)),
         mosaics=_mosaics(task, patients, synthetic=synthetic),
@@ -58,7 +58,7 @@ def cohort_page(task: Task) -> CohortReport:
         ran=f"{len(patients)} patients, {sum(int(p['exams']) for p in patients)} exams.",  # type: ignore[call-overload]
         methods=text,
         references=references,
-        provenance=tuple((k, str(v)) for k, v in settings["provenance"].items()),  # type: ignore[attr-defined]
+        provenance=tuple((k, str(v)) for k, v in settings["provenance"].items()),
         synthetic=synthetic,
         notes=(NOMINAL_NOTE,) if is_nominal else (),
     )
@@ -131,8 +131,8 @@ def _mosaics(task: Task, patients: Sequence[Mapping[str, object]], *, synthetic:
     tiles = []
     for patient in patients:
         label, scheme = str(patient["label"]), patient["scheme"]
-        paths = [task.given(f"{role} {label}") for role in ("reference", "primary", "recurrence")]
-        if scheme is None or any(p is None for p in paths):
+        paths = [p for role in ("reference", "primary", "recurrence") if (p := task.given(f"{role} {label}"))]
+        if scheme is None or len(paths) < 3:
             continue
         image, (primary, recurrence) = read_image(paths[0]), [read_labels(p, label_scheme(str(scheme))) for p in paths[1:]]
         region = main_region([r for r in REGIONS if primary.has(r)]) or "lesion"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from regrowth.report import Flag, StepError
 from regrowth.workflow.pages.values import NOMINAL_NOTE, number
@@ -16,7 +17,7 @@ _REMEDIES = {
 
 
 def flags_of(
-    settings: Mapping[str, object],
+    settings: Mapping[str, Any],
     quality: Sequence[Mapping[str, str]],
     migration: Sequence[Mapping[str, str]],
     brains: Mapping[str, Mapping[str, object]],
@@ -44,7 +45,7 @@ def flags_of(
     flags: list[Flag] = []
     if is_nominal:
         flags.append(Flag("warning", "geometry", NOMINAL_NOTE, "compare mm and ml within this data set only"))
-    for problem in settings.get("problems", ()):  # type: ignore[attr-defined]
+    for problem in settings.get("problems", ()):
         where = f"ses-{problem['session']}" if problem["session"] else "data set"
         flags.append(Flag("info", where, problem["message"]))
     for row in quality:
@@ -68,7 +69,7 @@ def flags_of(
     return tuple(flags)
 
 
-def errors_of(settings: Mapping[str, object]) -> tuple[StepError, ...]:
+def errors_of(settings: Mapping[str, Any]) -> tuple[StepError, ...]:
     """Give the steps that failed or were blocked, with their participant."""
-    failures: Sequence[Mapping[str, str]] = settings.get("failures", ())  # type: ignore[assignment]
+    failures: Sequence[Mapping[str, str]] = settings.get("failures", ())
     return tuple(StepError(f["step"], f["session"], f["message"], participant=f["participant"]) for f in failures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from regrowth.clinical import Session
+from regrowth.errors import ImageFileError
 from regrowth.io.nifti import read_image, read_labels
 from regrowth.io.tables import read_tsv
 from regrowth.labels import label_scheme
@@ -39,25 +40,29 @@ class Material:
 
     def followups(self) -> list[Session]:
         """Sessions that are compared with the baseline."""
-        return [s for s in self.sessions if s.label in self.task.job.settings["followups"]]  # type: ignore[operator]
+        return [s for s in self.sessions if s.label in self.task.job.settings["followups"]]
 
     def reference(self, session: Session) -> Image | None:
-        """Reference image of a session, if it is there."""
+        """Reference image of a session, if it is there and can be read; the steps that need it have failed otherwise."""
         path = self.task.given(f"reference_{session.label}")
-        return read_image(path) if path else None
+        try:
+            return read_image(path) if path else None
+        except ImageFileError as error:
+            self.task.log.warning("%s", error)
+            return None
 
     def labels(self, role: str) -> LabelMap | None:
         """Segmentation in a role of the job, if it was made."""
         path = self.task.given(role)
         if path is None:
             return None
-        scheme = str(self.task.job.settings["schemes"][role])  # type: ignore[index]
+        scheme = str(self.task.job.settings["schemes"][role])
         return read_labels(path, label_scheme(scheme))
 
 
 def material_of(task: Task) -> Material:
     """Read the tables of a patient."""
-    sessions = tuple(session_from(facts) for facts in task.job.settings["sessions"])  # type: ignore[attr-defined]
+    sessions = tuple(session_from(facts) for facts in task.job.settings["sessions"])
     return Material(
         task,
         sessions,
@@ -77,10 +82,10 @@ def rows_of(task: Task, role: str) -> list[dict[str, str]]:
 
 def skip_reason(m: Material, step: str, session: str = "") -> str | None:
     """Why a step did not run, from the plan or from its failure."""
-    for skip in m.task.job.settings["skips"]:  # type: ignore[attr-defined]
+    for skip in m.task.job.settings["skips"]:
         if skip["step"] == step and skip["session"] in ("", session):
             return str(skip["reason"])
-    for failure in m.task.job.settings.get("failures", ()):  # type: ignore[attr-defined]
+    for failure in m.task.job.settings.get("failures", ()):
         if failure["step"] == step and failure["session"] in ("", session):
             return f"{failure['status']}: {failure['message']}"
     return None

@@ -25,8 +25,8 @@ def patient_page(task: Task) -> PatientReport:
     sections = [inventory(m), timeline(m), *segmentations(m), *registrations(m), *recurrences(m)]
     errors = errors_of(settings)
     failed = {(e.step, e.session) for e in errors}
-    done = ["index", *(name for name in settings["steps"] if not any(step == name for step, _ in failed))]  # type: ignore[attr-defined]
-    text, references = methods_text(done, settings["versions"], settings["methods"])  # type: ignore[arg-type]
+    done = ["index", *(name for name in settings["steps"] if not any(step == name for step, _ in failed))]
+    text, references = methods_text(done, settings["versions"], settings["methods"])
     return PatientReport(
         participant=task.job.participant,
         generated=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
@@ -37,7 +37,7 @@ def patient_page(task: Task) -> PatientReport:
         methods=text,
         references=references,
         errors=errors,
-        provenance=tuple((k, str(v)) for k, v in settings["provenance"].items()),  # type: ignore[attr-defined]
+        provenance=tuple((k, str(v)) for k, v in settings["provenance"].items()),
         synthetic=m.synthetic,
         notes=tuple(filter(None, [m.nominal])),
     )

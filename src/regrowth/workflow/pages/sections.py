@@ -55,7 +55,7 @@ def _band(by_transform: Mapping[str, Mapping[str, str]]) -> str:
 def inventory(m: Material) -> Section:
     """Say what was scanned when, and what is missing."""
     reasons: dict[str, list[str]] = {}
-    for skip in m.task.job.settings["skips"]:  # type: ignore[attr-defined]
+    for skip in m.task.job.settings["skips"]:
         if skip["session"]:
             reasons.setdefault(skip["session"], []).append(f"{skip['step']}: {skip['reason']}")
     skipped = {session: "; ".join(texts) for session, texts in reasons.items()}
@@ -68,7 +68,7 @@ def timeline(m: Material) -> Section:
         row["session_id"].removeprefix("ses-"): {r: number(row.get(f"{r}_ml")) for r in REGIONS if f"{r}_ml" in row}
         for row in m.volumes
     }
-    clinical: Mapping[str, str] = m.task.job.settings["clinical"]  # type: ignore[assignment]
+    clinical: Mapping[str, str] = m.task.job.settings["clinical"]
     events = []
     for column, words in (
         ("ttp_days", "progression"),

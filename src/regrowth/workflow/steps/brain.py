@@ -48,7 +48,7 @@ def _compute(task: Task) -> None:
     else:
         from regrowth.anatomy.brain import brain_mask
 
-        found = brain_mask(image, registrar(task.job.settings["engine"]))  # type: ignore[arg-type]
+        found = brain_mask(image, registrar(task.job.settings["engine"]))
         data = found.mask
         task.describe("mask", Method=found.method, IsFallback=found.is_fallback, Reason=found.reason)
         task.log.info("brain mask by %s: %d voxels", found.method, data.sum())

@@ -49,7 +49,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 def _compute(task: Task) -> None:
     settings = task.job.settings
     name = str(settings["reference"])
-    reference, engine = read_image(task.input(name)), registrar(settings["engine"])  # type: ignore[arg-type]
+    reference, engine = read_image(task.input(name)), registrar(settings["engine"])
     rows = []
     for sequence in [s for s in task.job.inputs if s != name]:
         image = read_image(task.input(sequence))

@@ -35,7 +35,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 
 def _compute(task: Task) -> None:
     rows = []
-    exams: list[dict[str, object]] = task.job.settings["exams"]  # type: ignore[assignment]
+    exams: list[dict[str, object]] = task.job.settings["exams"]
     for exam in exams:
         path = task.given(str(exam["session"]))
         if path is None:

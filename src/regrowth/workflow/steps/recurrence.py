@@ -73,8 +73,8 @@ def _trend_reference(patient: Patient, session: Session) -> Session | None:
 
 def _compute(task: Task) -> None:
     settings = task.job.settings
-    schemes: dict[str, str] = settings["schemes"]  # type: ignore[assignment]
-    parameters = RecurrenceParameters(**settings["recurrence"])  # type: ignore[arg-type]
+    schemes: dict[str, str] = settings["schemes"]
+    parameters = RecurrenceParameters(**settings["recurrence"])
     primary = read_labels(task.input("primary"), label_scheme(schemes["primary"]))
     native = read_labels(task.input("recurrence"), label_scheme(schemes["recurrence"]))
     volumes = None
@@ -82,7 +82,7 @@ def _compute(task: Task) -> None:
         earlier = read_labels(task.input("earlier"), label_scheme(schemes["earlier"]))
         volumes = (exam_volumes(earlier), exam_volumes(native))
     results: dict[str, tuple[MigrationDistance, ...]] = {}
-    for kind in settings["kinds"]:  # type: ignore[attr-defined]
+    for kind in settings["kinds"]:
         transform = read_transform(task.input(f"{kind} transform"))
         mapped = resample_labels(native, primary.grid, transform)
         results[kind] = migration_by_region(primary, mapped, transform=kind, native=volumes, parameters=parameters)

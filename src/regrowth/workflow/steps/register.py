@@ -65,8 +65,8 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 
 def _compute(task: Task) -> None:
     settings = task.job.settings
-    spaces: dict[str, str] = settings["spaces"]  # type: ignore[assignment]
-    parameters = RegistrationParameters(**settings["registration"])  # type: ignore[arg-type]
+    spaces: dict[str, str] = settings["spaces"]
+    parameters = RegistrationParameters(**settings["registration"])
     fixed, moving = read_image(task.input("fixed")), read_image(task.input("moving"))
     lesions = {role: _lesion(task, role) for role in ("fixed", "moving")}
     engine = registrar(parameters.engine)
@@ -109,7 +109,7 @@ def _lesion(task: Task, role: str) -> np.ndarray | None:
     path = task.given(f"{role} dseg")
     if path is None:
         return None
-    schemes: dict[str, str] = task.job.settings["schemes"]  # type: ignore[assignment]
+    schemes: dict[str, str] = task.job.settings["schemes"]
     return read_labels(path, label_scheme(schemes[role])).mask("lesion")
 
 
@@ -150,7 +150,7 @@ def _quality(
         row["flags"] = ";".join(filter(None, [str(row["flags"]), "no_lesion_mask"]))
         row["flag_messages"] = "; ".join(filter(None, [str(row["flag_messages"]), text]))
     task.log.info("%s: correlation %.3f to %.3f", kind, quality.ncc_before, quality.ncc_after)
-    spaces: dict[str, str] = task.job.settings["spaces"]  # type: ignore[assignment]
+    spaces: dict[str, str] = task.job.settings["spaces"]
     return {
         "participant_id": f"sub-{task.job.participant}",
         "session_id": f"ses-{task.job.session}",

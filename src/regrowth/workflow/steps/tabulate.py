@@ -34,7 +34,7 @@ def _compute(task: Task) -> None:
         paths = [p for role in sorted(task.job.optional) if role.split()[0] == name and (p := task.given(role))]
         rows = [row for path in paths for row in read_tsv(path)]
         write_tsv(rows, task.outputs[name], columns=None if rows else ["participant_id"])
-    clinical: list[dict[str, str]] = task.job.settings["clinical"]  # type: ignore[assignment]
+    clinical: list[dict[str, str]] = task.job.settings["clinical"]
     write_tsv(clinical, task.outputs["participants"])
 
 
