@@ -11,8 +11,19 @@ from scipy import ndimage
 from regrowth.anatomy.template import BrainTemplate, brain_template
 from regrowth.errors import EngineError, InputError
 from regrowth.registration.registrar import Registrar
+from regrowth.registration.similarity import mutual_information
 from regrowth.registration.working import foreground
-from regrowth.space import Grid, Image, Transform, bounding_box, dilate_mm, erode_mm, largest_component, resample_mask
+from regrowth.space import (
+    Grid,
+    Image,
+    Transform,
+    bounding_box,
+    dilate_mm,
+    erode_mm,
+    largest_component,
+    resample_image,
+    resample_mask,
+)
 
 __all__ = ["BrainMask", "brain_mask", "head_mask", "is_skull_stripped"]
 
@@ -62,7 +73,8 @@ def head_mask(image: Image) -> np.ndarray:
         If the image has no contrast.
     """
     grid = image.grid
-    mask = largest_component(foreground(np.asarray(image.data, np.float32)))
+    # Filled before the largest component is chosen: a dark skull separates the scalp from a brain that is larger.
+    mask = foreground(np.asarray(image.data, np.float32))
     reach = [int(np.ceil(8.0 / s)) for s in grid.spacing_mm]
     padded = np.pad(mask, [(n, n) for n in reach])
     wide = Grid(padded.shape, grid.affine)
@@ -147,7 +159,7 @@ def _by_template(
     # The similarity looks at the template's brain and a rim of skull around it: the border is what holds the alignment.
     near = dilate_mm(template.brain, grid, 6.0)
     use = None if lesion is None else ~dilate_mm(lesion, image.grid, 2.0)
-    found = registrar.register(template.image, image, "affine", metric="mi", fixed_mask=near, moving_mask=use, threads=threads)
+    found = _template_to_head(image, registrar, template, near, use, threads)
     stretch = np.linalg.svd(found.matrix[:3, :3], compute_uv=False)
     if stretch.min() < 0.7 or stretch.max() > 1.4:
         return None, f"the template was stretched by {stretch.min():.2f} to {stretch.max():.2f}, which no head needs"
@@ -162,6 +174,29 @@ def _by_template(
     if lesion is not None:
         refined = refined | (lesion & head)
     return refined, f"ICBM template by affine registration ({registrar.name}), border by intensity"
+
+
+def _template_to_head(
+    image: Image,
+    registrar: Registrar,
+    template: BrainTemplate,
+    near: np.ndarray,
+    use: np.ndarray | None,
+    threads: int,
+) -> Transform:
+    """Find ``from-head_to-template``: rigid by mutual information (any contrast), then affine if that makes both more alike.
+
+    The affine stage is by correlation: mutual information without its sign may take the scalp for the border of the brain.
+    """
+    options = {"fixed_mask": near, "moving_mask": use, "threads": threads}
+    rigid = registrar.register(template.image, image, "rigid", metric="mi", **options)  # type: ignore[arg-type]
+    affine = registrar.register(template.image, image, "affine", initial=rigid, **options)  # type: ignore[arg-type]
+
+    def alike(transform: Transform) -> float:
+        moved = resample_image(image, template.image.grid, transform).data
+        return mutual_information(template.image.data[near], moved[near])
+
+    return affine if alike(affine) > alike(rigid) else rigid
 
 
 def _is_cut(grid: Grid, template: Grid, found: Transform) -> bool:

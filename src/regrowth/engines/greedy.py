@@ -41,7 +41,8 @@ class GreedySettings:
 class GreedyRegistrar:
     """Rigid, affine and deformable registration by greedy, with local correlation (see `Registrar`).
 
-    Noise and jitter are off, so that equal input gives equal bits at any number of threads. Two contrasts (``mi``, rigid
+    Noise and jitter are off and the linear stages use one thread (with two the last bits of their matrix varied), so that
+    equal input gives equal bits at any number of threads. Two contrasts (``mi``, rigid
     and affine) go to SimpleITK: the mutual information of greedy 1.4 did not leave its start on phantoms.
 
     References
@@ -96,7 +97,8 @@ class GreedyRegistrar:
         finest = s.deformable_mm if kind == "deformable" else s.linear_mm
         pair = WorkingPair.prepare(fixed, moving, kind, fixed_mask, moving_mask, initial, finest)
         radius = s.ncc_radius if kind == "deformable" else s.linear_ncc_radius
-        common = f"-m NCC {radius}x{radius}x{radius} -threads {max(int(threads), 1)} -seed {seed + 1} -noise 0 -V 1"
+        count = max(int(threads), 1) if kind == "deformable" else 1
+        common = f"-m NCC {radius}x{radius}x{radius} -threads {count} -seed {seed + 1} -noise 0 -V 1"
         if kind == "deformable":
             smooth = f"-s {s.update_sigma_voxels:g}vox {s.total_sigma_voxels:g}vox"
             command = f"{common} -n {s.deformable_iterations} {smooth} -wp 0"
@@ -107,5 +109,5 @@ class GreedyRegistrar:
         arrays = pair.arrays()
         for freedom in freedoms if initial is None else freedoms[-1:]:
             command = f"{common} -a -dof {freedom} -n {s.linear_iterations} -jitter 0"
-            arrays["step0_matrix"] = run_child(_CHILD, arrays, {"command": command, "linear": True}, threads=threads)["matrix"]
+            arrays["step0_matrix"] = run_child(_CHILD, arrays, {"command": command, "linear": True})["matrix"]
         return pair.linear(arrays["step0_matrix"])
