@@ -167,6 +167,8 @@ def _recurrence_lesions(
     core = _confined(blob_depth(blob, around.points_mm, lattice, rng), around, side=blob.centre_mm)
     if wanted == "distant":
         core = np.minimum(core, (gap - 24.0).astype(np.float32))
+    elif wanted == "local":
+        core = _mostly_inside(core, before.core)
     # The surgeon takes the core with a little margin or leaves a little behind; the recurrence has filled its place.
     margin = float(rng.uniform(-3.0, -1.0) if subtotal else rng.uniform(-0.5, 1.5))
     cavity = before.core + margin + 0.8 * smooth_field(lattice, 5.0, rng)
@@ -176,6 +178,16 @@ def _recurrence_lesions(
     rim = np.minimum(rim_thickness_mm(lattice, float(rng.uniform(2.5, 3.8)), rng), np.float32(max(0.5 * radius, 2.0)))
     lesions = Lesions(core, rim, np.maximum(np.maximum(oedema, core), cavity), cavity)
     return lesions, blob, {"resection": "STR" if subtotal else "GTR", "resection_margin_mm": margin}
+
+
+def _mostly_inside(recurrence: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Trim a local recurrence where it leaves the former core, until 60 % of it lie inside."""
+    out = recurrence
+    for reach_mm in np.arange(6.0, -0.5, -1.0, dtype=np.float32):
+        if (core[out > 0] > 0).mean() >= 0.6:
+            break
+        out = main_part(np.minimum(recurrence, core + reach_mm))
+    return out
 
 
 def _drawn_recurrence(wanted: str, before: Lesions, gap_mm: np.ndarray, around: Surroundings, rng: np.random.Generator) -> Blob:
