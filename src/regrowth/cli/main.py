@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+
+# Before numpy is loaded: products of points with a 4x4 matrix are too small for a threaded BLAS.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from typing import Annotated
 
 import typer

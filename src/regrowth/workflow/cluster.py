@@ -144,7 +144,12 @@ def open_executor(parameters: ClusterParameters, n_jobs: int) -> InProcess | Das
     if parameters.scheduler == "local":
         dask.config.set({"distributed.nanny.pre-spawn-environ": _thread_environment(threads)})
         cluster = LocalCluster(
-            n_workers=n_procs, threads_per_worker=1, processes=True, memory_limit=None, dashboard_address=None, host="127.0.0.1"
+            n_workers=n_procs,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+            host="127.0.0.1",
         )
         return DaskExecutor(Client(cluster), cluster)
     if parameters.scheduler == "slurm":
@@ -182,5 +187,6 @@ def slurm_cluster(parameters: ClusterParameters, threads: int) -> Any:
 
 
 def _thread_environment(threads: int) -> dict[str, str]:
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-    return {name: str(threads) for name in names}
+    # Products of points with a 4x4 matrix are too small for a threaded BLAS, which would only burn the other cores.
+    blas = dict.fromkeys(("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {**blas, "OMP_NUM_THREADS": str(threads), "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads)}

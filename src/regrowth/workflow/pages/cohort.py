@@ -29,7 +29,10 @@ def cohort_page(task: Task) -> CohortReport:
     patients: list[Mapping[str, object]] = settings["patients"]
     synthetic = any(p["is_synthetic"] for p in patients)
     errors = errors_of(settings)
-    rows = tuple(_patient_row(p, tables, [e.message for e in errors if e.participant == p["label"]]) for p in patients)
+    rows = tuple(
+        _patient_row(p, tables, settings["kinds"][-1], [e.message for e in errors if e.participant == p["label"]])
+        for p in patients
+    )
     left_out = [p for p in settings["problems"] if p["is_fatal"]]
     rows += tuple(PatientRow(p["participant"], status="failed", note=p["message"]) for p in left_out)
     text, references = methods_text(["index", *settings["steps"]], settings["versions"], settings["methods"])
@@ -64,7 +67,7 @@ def cohort_page(task: Task) -> CohortReport:
     )
 
 
-def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], errors: Sequence[str]) -> PatientRow:
+def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind: str, errors: Sequence[str]) -> PatientRow:
     name = f"sub-{patient['label']}"
     volumes = [r for r in tables["volumes"] if r["participant_id"] == name]
     migration = [r for r in tables["migration"] if r["participant_id"] == name]
@@ -74,7 +77,7 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], erro
     rows = [r for r in migration if r["followup"] == last]
     region = main_region([r["region"] for r in rows if r["status"] == "ok"]) or main_region([r["region"] for r in rows])
     by_transform = {r["transform"]: r for r in rows if r["region"] == region}
-    best = by_transform.get("deformable") or by_transform.get("rigid") or {}
+    best = by_transform.get(kind, {})
     shown = main_region([r for r in REGIONS if any(not np.isnan(number(v.get(f"{r}_ml"))) for v in volumes)])
     nothing = Missing("no follow-up was measured")
     ncc = (
@@ -93,7 +96,7 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], erro
         }
         if volumes and shown
         else {},
-        migration_mm=value(by_transform.get("deformable", {}), "outward_p95_mm") if best else nothing,
+        migration_mm=value(best, "outward_p95_mm") if best else nothing,
         migration_rigid_mm=value(by_transform.get("rigid", {}), "outward_p95_mm") if best else nothing,
         registration=ncc,
         flags=len(flagged),
@@ -111,7 +114,7 @@ def _distributions(rows: Sequence[PatientRow], tables: Mapping[str, Rows], *, sy
     values: dict[str, list[float]] = {}
     for row in tables["migration"]:
         distance = number(row.get("outward_p95_mm"))
-        if row["transform"] in ("rigid", "deformable") and not np.isnan(distance):
+        if row["transform"] != "band" and not np.isnan(distance):
             values.setdefault(f"{row['region'].replace('_', ' ')}, {row['transform']}", []).append(distance)
     if values:
         figures.append(

@@ -29,7 +29,7 @@ QUALITY = {
 }
 MIGRATION = {
     "region": Column("region"),
-    "transform": Column("transform", "", "band: absolute difference between rigid and deformable"),
+    "transform": Column("transform", "", "band: absolute difference between the two"),
     "status": Column("status"),
     "pattern": Column("pattern"),
     "outward_p50_mm": Column("outward p50", "mm", "distance of the recurrence beyond the primary, 0 inside", 1),
@@ -61,7 +61,7 @@ COMPONENTS = {
 
 
 MIGRATION_CAPTION = (
-    "Each measure after rigid and after deformable registration; the band is their absolute difference. The outward distance "
-    "says how far the tumour went; the symmetric HD95 also counts what surgery removed and is given for comparison with "
-    "published values."
+    "Each measure after rigid registration and after the last stage; the band is their absolute difference. The outward "
+    "distance says how far the tumour went; the symmetric HD95 also counts what surgery removed and is given for "
+    "comparison with published values."
 )

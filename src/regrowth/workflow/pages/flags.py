@@ -40,7 +40,7 @@ def flags_of(
     is_nominal
         Whether the spacing of an exam is nominal.
     band_mm
-        Difference between rigid and deformable outward p95 that is worth a flag.
+        Difference of the outward p95 between rigid registration and the last stage that is worth a flag.
     """
     flags: list[Flag] = []
     if is_nominal:
@@ -62,8 +62,8 @@ def flags_of(
     for row in migration:
         if row.get("transform") == "band" and number(row.get("outward_p95_mm")) > band_mm:
             text = (
-                f"outward p95 of {row['region']} differs by {number(row['outward_p95_mm']):.1f} mm between rigid and "
-                "deformable registration"
+                f"outward p95 of {row['region']} differs by {number(row['outward_p95_mm']):.1f} mm between rigid "
+                "registration and the last stage"
             )
             flags.append(Flag("warning", f"recurrence, ses-{row.get('followup')}", text, "report both values, not one"))
     return tuple(flags)

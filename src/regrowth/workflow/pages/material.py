@@ -38,6 +38,11 @@ class Material:
         """Note on nominal spacing, empty where the spacing is known."""
         return NOMINAL_NOTE if any(s.spacing_is_nominal for s in self.sessions) else ""
 
+    @property
+    def kinds(self) -> list[str]:
+        """Registrations under which results are reported; the last one is the one that counts."""
+        return list(self.task.job.settings["kinds"])
+
     def followups(self) -> list[Session]:
         """Sessions that are compared with the baseline."""
         return [s for s in self.sessions if s.label in self.task.job.settings["followups"]]

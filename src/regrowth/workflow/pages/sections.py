@@ -31,7 +31,7 @@ def summary(m: Material) -> tuple[SummaryItem, ...]:
     rows = [r for r in m.migration[last.label] if r["transform"] != "band"]
     region = main_region([r["region"] for r in rows if r["status"] == "ok"]) or main_region([r["region"] for r in rows])
     by_transform = {r["transform"]: r for r in rows if r["region"] == region}
-    row = by_transform.get("deformable") or by_transform.get("rigid")
+    row = by_transform.get(m.kinds[-1])
     if row is None or region is None:
         return tuple(items)
     name = REGIONS.get(region, region)
@@ -46,9 +46,9 @@ def summary(m: Material) -> tuple[SummaryItem, ...]:
 
 
 def _band(by_transform: Mapping[str, Mapping[str, str]]) -> str:
-    if set(by_transform) < {"rigid", "deformable"}:
+    if len(by_transform) < 2:
         return ""
-    texts = [f"{k} {number(by_transform[k].get('outward_p95_mm')):.1f}" for k in ("rigid", "deformable")]
+    texts = [f"{k} {number(by_transform[k].get('outward_p95_mm')):.1f}" for k in by_transform]
     return ", ".join(texts)
 
 
@@ -124,7 +124,7 @@ def registrations(m: Material) -> list[Section]:
         stages: dict[str, Image] = {}
         if fixed is not None and moving is not None:
             stages["before"] = resample_image(moving, fixed.grid)
-            for kind in ("rigid", "deformable"):
+            for kind in m.kinds:
                 if path := m.task.given(f"{kind}_{session.label}"):
                     stages[kind] = read_image(path)
         rows = m.quality[session.label]
@@ -161,8 +161,8 @@ def recurrences(m: Material) -> list[Section]:
         title, anchor = f"Recurrence in ses-{session.label}", f"recurrence-{session.label}"
         rows = m.migration[session.label]
         image, primary = m.reference(baseline), m.labels(f"dseg_{baseline.label}")
-        mapped = {k: m.labels(f"mapped_{k}_{session.label}") for k in ("rigid", "deformable")}
-        best = mapped["deformable"] or mapped["rigid"]
+        mapped = {k: labels for k in m.kinds if (labels := m.labels(f"mapped_{k}_{session.label}"))}
+        best = mapped.get(m.kinds[-1])
         if image is None or primary is None or best is None or not rows:
             sections.append(Section(title, anchor, skipped=skip_reason(m, "recurrence", session.label) or "no segmentation"))
             continue
@@ -172,7 +172,7 @@ def recurrences(m: Material) -> list[Section]:
                 image,
                 primary,
                 best,
-                recurrence_rigid=mapped["rigid"] if mapped["deformable"] else None,
+                recurrence_rigid=mapped.get("rigid") if len(m.kinds) > 1 else None,
                 region=region,
                 name=f"recurrence_ses-{session.label}",
                 title=f"Recurrence map, ses-{session.label} over ses-{baseline.label} ({region.replace('_', ' ')})",
@@ -184,14 +184,14 @@ def recurrences(m: Material) -> list[Section]:
         tables = [table_of("Migration", shown, MIGRATION, MIGRATION_CAPTION, [m.nominal])]
         if m.components[session.label]:
             tables.append(table_of("Parts of the recurrence", m.components[session.label], COMPONENTS, notes=[m.nominal]))
-        sections.append(Section(title, anchor, _recurrence_text(rows, region), tuple(figures), tuple(tables)))
+        sections.append(Section(title, anchor, _recurrence_text(rows, region, m.kinds[-1]), tuple(figures), tuple(tables)))
     if not sections:
         sections.append(Section("Recurrence", "recurrence", skipped=skip_reason(m, "recurrence") or "no follow-up exam"))
     return sections
 
 
 def _migration_figures(
-    m: Material, session: Session, primary: LabelMap, mapped: Mapping[str, LabelMap | None], region: str
+    m: Material, session: Session, primary: LabelMap, mapped: dict[str, LabelMap], region: str
 ) -> list[Figure]:
     before = primary.mask(region)
     if not before.any():
@@ -199,17 +199,16 @@ def _migration_figures(
     distance = distance_to_mm(before, primary.grid)
     shares = {
         kind: DistanceShare.of_voxels(distance[labels.mask(region)])
-        for kind, labels in (("deformable", mapped["deformable"]), ("rigid", mapped["rigid"]))
-        if labels is not None and labels.mask(region).any()
+        for kind, labels in reversed(mapped.items())
+        if labels.mask(region).any()
     }
     if not shares:
         return []
     return [migration_figure(shares, name=f"migration_ses-{session.label}", synthetic=m.synthetic)]
 
 
-def _recurrence_text(rows: Sequence[Mapping[str, str]], region: str) -> str:
-    row = next((r for r in rows if r["region"] == region and r["transform"] == "deformable"), None)
-    row = row or next((r for r in rows if r["region"] == region), None)
+def _recurrence_text(rows: Sequence[Mapping[str, str]], region: str, kind: str) -> str:
+    row = next((r for r in rows if r["region"] == region and r["transform"] == kind), None)
     if row is None or row["status"] != "ok":
         return f"No distance can be given: {row.get('reason', 'no result') if row else 'no result'}."
     return (

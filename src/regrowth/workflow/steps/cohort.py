@@ -57,6 +57,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "patients": patients,
                 "problems": [asdict(p) for p in study.cohort.problems],
                 "steps": [s for s in PARTICIPANT_STEPS if s in steps],
+                "kinds": list(study.kinds),
                 **methods_settings(study),
             },
             gathers=True,

@@ -59,6 +59,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "problems": problems,
                 "skips": [asdict(s) for s in planned if isinstance(s, Skip)],
                 "steps": list(dict.fromkeys(j.step for j in planned if isinstance(j, Job))),
+                "kinds": list(study.kinds),
                 **methods_settings(study),
             },
             gathers=True,
