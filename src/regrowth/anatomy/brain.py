@@ -30,6 +30,8 @@ __all__ = ["BrainMask", "brain_mask", "head_mask", "is_skull_stripped"]
 # A large brain with all its CSF holds 2 l, the smallest adult heads more than 3 l.
 _LARGEST_BRAIN_ML = 2200.0
 _SMALLEST_BRAIN_ML = 700.0
+# From template to head; the ICBM average is larger than most brains.
+_STRETCH = (0.7, 1.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +161,9 @@ def _by_template(
     # The similarity looks at the template's brain and a rim of skull around it: the border is what holds the alignment.
     near = dilate_mm(template.brain, grid, 6.0)
     use = None if lesion is None else ~dilate_mm(lesion, image.grid, 2.0)
-    found = _template_to_head(image, registrar, template, near, use, threads)
-    stretch = np.linalg.svd(found.matrix[:3, :3], compute_uv=False)
-    if stretch.min() < 0.7 or stretch.max() > 1.4:
-        return None, f"the template was stretched by {stretch.min():.2f} to {stretch.max():.2f}, which no head needs"
+    found, why = _template_to_head(image, registrar, template, near, use, threads)
+    if found is None:
+        return None, why
     mask = resample_mask(template.brain, grid, image.grid, found.inverse())
     volume_ml = mask.sum() * image.grid.voxel_volume_ml
     outside = float((mask & ~head).sum() / max(int(mask.sum()), 1))
@@ -170,7 +171,7 @@ def _by_template(
         return None, f"the template's brain has only {volume_ml:.0f} ml there"
     if outside > 0.05:
         return None, f"{outside:.0%} of the template's brain lies outside of the head"
-    refined = _tissue_inside(image, mask)
+    refined = _tissue_inside(image, mask) & head
     if lesion is not None:
         refined = refined | (lesion & head)
     return refined, f"ICBM template by affine registration ({registrar.name}), border by intensity"
@@ -183,20 +184,27 @@ def _template_to_head(
     near: np.ndarray,
     use: np.ndarray | None,
     threads: int,
-) -> Transform:
-    """Find ``from-head_to-template``: rigid by mutual information (any contrast), then affine if that makes both more alike.
+) -> tuple[Transform | None, str]:
+    """Find ``from-head_to-template``: rigid by mutual information, two affine ones from there, the most alike of the three.
 
-    The affine stage is by correlation: mutual information without its sign may take the scalp for the border of the brain.
+    Mutual information takes any contrast, but it has no sign and may stretch the brain to the scalp; correlation does not,
+    but it needs a T1. What no head needs is left out before the choice.
     """
     options = {"fixed_mask": near, "moving_mask": use, "threads": threads}
     rigid = registrar.register(template.image, image, "rigid", metric="mi", **options)  # type: ignore[arg-type]
-    affine = registrar.register(template.image, image, "affine", initial=rigid, **options)  # type: ignore[arg-type]
+    found = [rigid]
+    for metric in ("mi", "ncc"):
+        found.append(registrar.register(template.image, image, "affine", metric=metric, initial=rigid, **options))  # type: ignore[arg-type]
 
     def alike(transform: Transform) -> float:
         moved = resample_image(image, template.image.grid, transform).data
         return mutual_information(template.image.data[near], moved[near])
 
-    return affine if alike(affine) > alike(rigid) else rigid
+    stretches = [np.linalg.svd(t.matrix[:3, :3], compute_uv=False) for t in found]
+    fitting = [t for t, s in zip(found, stretches, strict=True) if s.min() > _STRETCH[0] and s.max() < _STRETCH[1]]
+    if not fitting:
+        return None, f"the template was stretched by {stretches[0].min():.2f} to {stretches[0].max():.2f}, which no head needs"
+    return max(fitting, key=alike), ""
 
 
 def _is_cut(grid: Grid, template: Grid, found: Transform) -> bool:

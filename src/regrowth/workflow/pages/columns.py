@@ -12,14 +12,13 @@ QUALITY = {
     "stage": Column("stage"),
     "ncc_before": Column("NCC before", "", "normalised cross-correlation inside the brain, lesions left out"),
     "ncc_after": Column("NCC after"),
-    "mi_before": Column("MI before", "nat", "mutual information, 64 bins or as the engine says"),
+    "mi_before": Column("MI before", "nat", "mutual information at the same voxels"),
     "mi_after": Column("MI after", "nat"),
     "mask_dice_before": Column("Dice before", "", "overlap of the brain (or head) masks"),
     "mask_dice_after": Column("Dice after"),
     "logjac_p01": Column(
         "log J p1", "", "1st percentile of the log of the Jacobian determinant inside the brain, lesion left out"
     ),
-    "logjac_p50": Column("log J p50"),
     "logjac_p99": Column("log J p99"),
     "folded_share": Column("folded", "", "share of voxels whose Jacobian determinant is not positive", 4),
     "inverse_consistency_mean_mm": Column(

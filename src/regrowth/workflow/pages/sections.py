@@ -24,7 +24,7 @@ __all__ = ["inventory", "recurrences", "registrations", "segmentations", "summar
 
 def summary(m: Material) -> tuple[SummaryItem, ...]:
     """Give the few values that stand at the top."""
-    items: list[SummaryItem] = [SummaryItem("exams", len(m.sessions))]
+    items: list[SummaryItem] = []
     last = next((s for s in reversed(m.followups()) if m.migration[s.label]), None)
     if last is None:
         return tuple(items)
@@ -38,11 +38,18 @@ def summary(m: Material) -> tuple[SummaryItem, ...]:
     items += [
         SummaryItem("verdict", value(row, "verdict"), note=f"ses-{last.label}, {name}"),
         SummaryItem("pattern", value(row, "pattern"), note=f"{row['transform']} registration"),
-        SummaryItem("trend", value(row, "trend"), definition="change of the native volume, thresholds of volumetric RANO 2.0"),
+        SummaryItem(
+            "trend", value(row, "trend"), note=_change(row), definition="change of the native volume, thresholds of RANO 2.0"
+        ),
         SummaryItem("outward p95", value(row, "outward_p95_mm"), "mm", note=_band(by_transform)),
         SummaryItem("inside primary", value(row, "within_0mm"), definition="share of the recurrence's volume", digits=2),
     ]
     return tuple(items)
+
+
+def _change(row: Mapping[str, str]) -> str:
+    change = number(row.get("volume_change"))
+    return "no exam after surgery to compare with" if np.isnan(change) else f"{change:+.0%} since ses-{row['trend_since']}"
 
 
 def _band(by_transform: Mapping[str, Mapping[str, str]]) -> str:
@@ -76,7 +83,7 @@ def timeline(m: Material) -> Section:
     ):
         if not np.isnan(day := number(clinical.get(column))):
             events.append(ClinicalEvent(words, day))
-    figure = timeline_figure(m.sessions, events, volumes or None, synthetic=m.synthetic)
+    figure = timeline_figure(m.sessions, events, volumes or None, regions=("CE_core", "NE", "RC", "GTV"), synthetic=m.synthetic)
     columns = {
         "session_id": Column("session"),
         "day": Column("day", "d"),
@@ -207,11 +214,20 @@ def _migration_figures(
     return [migration_figure(shares, name=f"migration_ses-{session.label}", synthetic=m.synthetic)]
 
 
+def _course(row: Mapping[str, str]) -> str:
+    if row["trend"] == "unknown":
+        return "Its change of volume is not known: no exam between surgery and this one was measured."
+    return (
+        f"Its native volume went from {number(row['volume_before_ml']):.2f} to {number(row['volume_ml']):.2f} ml "
+        f"({number(row['volume_change']):+.0%}, {row['trend']}) since ses-{row['trend_since']}."
+    )
+
+
 def _recurrence_text(rows: Sequence[Mapping[str, str]], region: str, kind: str) -> str:
     row = next((r for r in rows if r["region"] == region and r["transform"] == kind), None)
     if row is None or row["status"] != "ok":
         return f"No distance can be given: {row.get('reason', 'no result') if row else 'no result'}."
     return (
         f"{row['verdict']}: {float(row['within_0mm']):.0%} of the {REGIONS[region]} at follow-up lies inside that of the "
-        f"baseline, 95 % of it within {float(row['outward_p95_mm']):.1f} mm; its native volume shows {row['trend']}."
+        f"baseline, 95 % of it within {float(row['outward_p95_mm']):.1f} mm. {_course(row)}"
     )

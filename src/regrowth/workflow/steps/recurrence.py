@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from regrowth.clinical import Patient, Session
 from regrowth.io.nifti import read_labels, write_labels
 from regrowth.io.tables import write_tsv
 from regrowth.io.transforms import read_transform
 from regrowth.labels import label_scheme
-from regrowth.metrics import exam_volumes
+from regrowth.metrics import ExamVolumes, exam_volumes
 from regrowth.recurrence import MigrationDistance, RecurrenceParameters, migration_by_region, sensitivity_band
 from regrowth.space import resample_labels
 from regrowth.workflow.job import Job, Skip, Step, Task
@@ -114,6 +116,13 @@ def _compute(task: Task) -> None:
     write_tsv(parts, task.outputs["components"], columns)
 
 
+def _course(region: str, volumes: tuple[ExamVolumes, ExamVolumes] | None, since: str | None) -> dict[str, object]:
+    """Native volumes behind the trend, and their relative change."""
+    before, after = (v.volumes_ml[region] for v in volumes) if volumes else (math.nan, math.nan)
+    change = (after - before) / before if before > 0 else math.nan
+    return {"trend_since": since, "volume_before_ml": before, "volume_ml": after, "volume_change": change}
+
+
 def _band(who: dict[str, object], rigid: MigrationDistance, deformable: MigrationDistance) -> dict[str, object]:
     same = rigid.status == deformable.status
     return {
@@ -127,4 +136,4 @@ def _band(who: dict[str, object], rigid: MigrationDistance, deformable: Migratio
     }
 
 
-STEP = Step("recurrence", 1, "map the follow-up tumour onto the baseline and measure where it lies", _plan, _compute)
+STEP = Step("recurrence", 2, "map the follow-up tumour onto the baseline and measure where it lies", _plan, _compute)
