@@ -58,7 +58,7 @@ def with_parameters(**groups: type) -> Callable[[Callable[..., Any]], Callable[.
 def _option(group: str, field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
     help_text = field.metadata.get("help", "")
     unit = field.metadata.get("unit")
-    if unit and f"{unit}" not in help_text:
+    if unit and unit != "1" and unit not in help_text:
         help_text = f"{help_text} [{unit}]"
     flag = "--" + field.name.replace("_", "-")
     default = field.default_factory() if callable(field.default_factory) else field.default

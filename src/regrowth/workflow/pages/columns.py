@@ -7,6 +7,7 @@ from regrowth.report import Column
 __all__ = ["COMPONENTS", "MIGRATION", "MIGRATION_CAPTION", "QUALITY"]
 
 QUALITY = {
+    "session_id": Column("session"),
     "moving": Column("moving"),
     "fixed": Column("fixed"),
     "stage": Column("stage"),

@@ -73,7 +73,7 @@ def material_of(task: Task) -> Material:
         sessions,
         str(task.job.settings["baseline"]),
         rows_of(task, "volumes"),
-        {s.label: rows_of(task, f"quality_{s.label}") + rows_of(task, f"registration_{s.label}") for s in sessions},
+        {s.label: rows_of(task, f"registration_{s.label}") + rows_of(task, f"quality_{s.label}") for s in sessions},
         {s.label: rows_of(task, f"migration_{s.label}") for s in sessions},
         {s.label: rows_of(task, f"components_{s.label}") for s in sessions},
     )
