@@ -303,8 +303,11 @@ def migration_figure(
         for mark in (m for m in marks_mm if m < top):
             value = 100 * float(_read(first, np.array([mark]))[0])
             ax.plot([mark], [value], "o", color=colours[0], markersize=4.5)
-            words = f"{value:.0f} % within {mark:g} mm"
-            ax.annotate(words, (mark, value), (8, -5), textcoords="offset points", va="top", color=canvas.INK, fontsize=8)
+            # Near the axis the full words would run into its numbers and into each other.
+            low = value < 15
+            words = f"{value:.0f} %" if low else f"{value:.0f} % within {mark:g} mm"
+            offset, anchor = ((0, 6), "bottom") if low else ((8, -5), "top")
+            ax.annotate(words, (mark, value), offset, textcoords="offset points", va=anchor, color=canvas.INK, fontsize=8)
         canvas.quiet(ax, "both")
         ax.set(xlim=(0, top), ylim=(-2, 104), xlabel="distance from the primary (mm)", ylabel="share of recurrence (%)")
         ax.set_title(title, loc="left", fontsize=10, fontweight="bold")
