@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from brain_pair import BrainPair, brain_pair, known_matrix
 
 from regrowth.engines import ants as ants_module
 from regrowth.engines.ants import AntsRegistrar, AntsSettings
@@ -16,6 +15,7 @@ from regrowth.engines.sitk import SitkRegistrar
 from regrowth.errors import EngineNotInstalledError, InputError, ParameterError
 from regrowth.registration import Registrar, cost_mask
 from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, resample_image
+from tests.engines.brain_pair import BrainPair, brain_pair, known_matrix
 
 ENGINES: dict[str, Registrar] = {
     "greedy": GreedyRegistrar(),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from conftest import make_grid
 from regrowth.errors import ImageFileError, ParameterError
 from regrowth.io.nifti import write_image
 from regrowth.io.transforms import read_transform, write_transform
 from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, resample_image
+from tests.conftest import make_grid
 
 LPS = np.array([-1.0, -1.0, 1.0])
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from conftest import make_grid
 from regrowth.errors import InputError
 from regrowth.registration import cost_mask
 from regrowth.registration.start import start_matrix
 from regrowth.registration.working import working_image, working_mask
 from regrowth.space import Grid, Image, Transform
+from tests.conftest import make_grid
 
 
 def ball(grid: Grid, centre_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:
