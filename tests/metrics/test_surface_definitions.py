@@ -10,13 +10,13 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from conftest import make_grid
 from regrowth.errors import GridMismatchError, InputError, ParameterError
 from regrowth.metrics import assd, hausdorff, surface_mesh
 from regrowth.metrics.crop import common_box, grid_of_box, mask_box
 from regrowth.metrics.nearest import NearestDistances, nearest_tree, percentile_of, weighted_percentile
 from regrowth.metrics.surface import border_points_mm
 from regrowth.space import Grid
+from tests.conftest import make_grid
 
 DEFINITIONS = ("mesh", "voxel", "pooled")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import make_grid
 from regrowth.metrics import assd, hausdorff, surface_mesh
 from regrowth.space import Grid
+from tests.conftest import make_grid
 
 SPACINGS = ((1.0, 1.0, 1.0), (0.5, 0.5, 1.0), (1.0, 1.0, 5.0), (0.94, 0.94, 6.5), (0.45, 0.45, 6.0))
 ACROSS, ALONG = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])

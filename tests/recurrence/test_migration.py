@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import make_grid
 from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.io.nifti import read_labels
 from regrowth.labels import label_scheme
 from regrowth.metrics import exam_volumes
 from regrowth.recurrence import MigrationDistance, RecurrenceParameters, migration, migration_by_region, sensitivity_band
 from regrowth.space import Grid, LabelMap
+from tests.conftest import make_grid
 
 COLUMNS = [
     "region",

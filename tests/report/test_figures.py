@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import numpy as np
 import PIL.Image
 import pytest
-from report_scene import SCHEME, SESSIONS, VOLUMES_ML, figures, grid_of, head, shifted, tumour, with_tumour
 
 from regrowth.clinical import Session
 from regrowth.errors import GridMismatchError, ParameterError
@@ -31,6 +30,7 @@ from regrowth.report.figures import (
 from regrowth.report.figures.canvas import OKABE_ITO
 from regrowth.report.figures.timeline import _levels, _words
 from regrowth.space import LabelMap
+from tests.report.report_scene import SCHEME, SESSIONS, VOLUMES_ML, figures, grid_of, head, shifted, tumour, with_tumour
 
 
 def pixels(figure: Figure) -> np.ndarray:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from report_scene import SESSIONS, cohort_report, grid_of, head, patient_report
 
 from regrowth.errors import ParameterError
 from regrowth.report import (
@@ -27,6 +26,7 @@ from regrowth.report import (
     render_patient,
 )
 from regrowth.report.render import cell_of, table_view
+from tests.report.report_scene import SESSIONS, cohort_report, grid_of, head, patient_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 EVIL = '<script>alert("x")</script>'

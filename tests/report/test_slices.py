@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from report_scene import points, sphere
 
 from regrowth.errors import ParameterError
 from regrowth.report.slices import DisplayFrame, largest_section, spread_sections
 from regrowth.space import Grid
+from tests.report.report_scene import points, sphere
 
 PLANES = ("axial", "coronal", "sagittal")
 DIRECTION = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
