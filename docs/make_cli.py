@@ -34,7 +34,7 @@ def page() -> str:
         for option in options:
             default = option.show_default if isinstance(option.show_default, str) else option.default
             shown = "" if default is None or default is False or default == () or callable(default) else f"`{default}`"
-            rows.append(f"| `{', '.join(option.opts)}` | {plain(option.help or '')} | {shown} |")
+            rows.append(f"| `{', '.join([*option.opts, *option.secondary_opts])}` | {plain(option.help or '')} | {shown} |")
         parts.append("\n".join(["| | | default |", "|---|---|---|", *rows]))
     return "\n\n".join(p for p in parts if p) + "\n"
 

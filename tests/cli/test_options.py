@@ -53,6 +53,13 @@ def test_options_reach_the_dataclass():
     assert call("tree", "--shade-mm", "4", "--engine", "water", "--dry").strip() == f"tree {Colours(4.0, 'water', True)}"
 
 
+def test_a_switch_can_be_turned_off(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[paint]\ndry = true\n")
+    assert call("tree", "--config", str(path)).strip() == f"tree {Colours(dry=True)}"
+    assert call("tree", "--config", str(path), "--no-dry").strip() == f"tree {Colours()}"
+
+
 def test_the_defaults_are_those_of_the_dataclass():
     assert call("tree").strip() == f"tree {Colours()}"
 

@@ -24,7 +24,7 @@ from regrowth.io.tables import read_tsv
 from regrowth.workflow.job import Outcome
 from regrowth.workflow.run import RunResult
 
-FAST = regrowth.RunParameters(registration=regrowth.RegistrationParameters(kind="rigid"))
+FAST = regrowth.RunParameters(registration=regrowth.RegistrationParameters(kind="rigid", inverse_consistency=False))
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def _option(group: str, field: dataclasses.Field[Any], kind: Any) -> inspect.Par
     if unit and unit != "1" and unit not in help_text:
         help_text = f"{help_text} [{unit}]"
     flag = "--" + field.name.replace("_", "-")
+    if kind is bool:
+        flag = f"{flag}/--no-{flag[2:]}"
     default = field.default_factory() if callable(field.default_factory) else field.default
     shown = str(default) if default not in ("", ()) else False
     option = typer.Option(flag, help=help_text, show_default=shown, rich_help_panel=f"Parameters: {group}")

@@ -10,9 +10,12 @@ import numpy as np
 from regrowth.errors import ParameterError
 from regrowth.registration.masks import cost_mask
 from regrowth.registration.registrar import Kind, Registrar
+from regrowth.registration.working import working_image, working_mask
 from regrowth.space import Image, Transform
 
 __all__ = ["ExamAlignment", "RegistrationParameters", "align_exams", "align_sequences"]
+
+_BACKWARD_MM = 2.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class RegistrationParameters:
     kind: Kind = field(default="deformable", metadata={"help": "last stage: rigid, affine or deformable", "unit": ""})
     dilate_mm: float = field(default=2.0, metadata={"help": "margin around the lesion that is left out", "unit": "mm"})
     inverse_consistency: bool = field(
-        default=False, metadata={"help": "register backward as well and report the disagreement (doubles the time)", "unit": ""}
+        default=True, metadata={"help": "register backward as well, at 2 mm, and report the disagreement", "unit": ""}
     )
     seed: int = field(default=0, metadata={"help": "seed of engines that draw random samples", "unit": ""})
     flag_ncc_after: float = field(default=0.5, metadata={"help": "flag a correlation below this", "unit": "1"})
@@ -161,7 +164,10 @@ def align_exams(
     if parameters.inverse_consistency:
         # Only the start is shared: a backward run from the forward result would agree with it by construction.
         back = None if initial is None else initial.inverse()
-        last = _stages(moving, fixed, moving_mask, fixed_mask, registrar, parameters, back, threads)[-1]
+        # At 2 mm it costs a tenth of the forward run at 1 mm, and disagreement is a matter of millimetres.
+        ends = [(working_image(i, _BACKWARD_MM), i, m) for i, m in ((moving, moving_mask), (fixed, fixed_mask))]
+        (a, mask_a), (b, mask_b) = [(w, working_mask(m, i.grid, w.grid)) for w, i, m in ends]
+        last = _stages(a, b, mask_a, mask_b, registrar, parameters, back, threads)[-1]
         backward = replace(last, from_space=to_space, to_space=from_space)
     affine, deformable = named[1] if len(named) > 1 else None, named[2] if len(named) > 2 else None
     return ExamAlignment(named[0], affine, deformable, backward)
