@@ -30,6 +30,8 @@ __all__ = ["BrainMask", "brain_mask", "head_mask", "is_skull_stripped"]
 # A large brain with all its CSF holds 2 l, the smallest adult heads more than 3 l.
 _LARGEST_BRAIN_ML = 2200.0
 _SMALLEST_BRAIN_ML = 700.0
+# The border is fitted to the tissue afterwards, finer voxels only cost time.
+_TEMPLATE_MM = 3
 # From template to head; the ICBM average is larger than most brains.
 _STRETCH = (0.7, 1.2)
 
@@ -137,7 +139,7 @@ def brain_mask(
     why = "no registration engine was given"
     if registrar is not None:
         try:
-            mask, why = _by_template(image, head, registrar, brain_template(), lesion, threads)
+            mask, why = _by_template(image, head, registrar, brain_template(_TEMPLATE_MM), lesion, threads)
         except EngineError as error:
             mask, why = None, f"the template registration failed ({str(error).splitlines()[0]})"
         if mask is not None:
