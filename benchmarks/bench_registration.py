@@ -39,7 +39,7 @@ def ours(engine: str, kind: str) -> Callable[[SyntheticPatient], Transform]:
             base.segmentation.mask("lesion"),
             follow.segmentation.mask("lesion"),
             registrar(engine),  # type: ignore[arg-type]
-            RegistrationParameters(kind=kind),  # type: ignore[arg-type]
+            RegistrationParameters(kind=kind, inverse_consistency=False),  # type: ignore[arg-type]
             threads=THREADS,
         )
         return found.final
@@ -49,7 +49,7 @@ def ours(engine: str, kind: str) -> Callable[[SyntheticPatient], Transform]:
 
 def theirs(preset: str) -> Callable[[SyntheticPatient], Transform]:
     def run(patient: SyntheticPatient) -> Transform:
-        import SimpleITK as sitk  # noqa: N813
+        import SimpleITK as sitk
 
         with tempfile.TemporaryDirectory() as name:
             for file, exam in zip(("fixed", "moving"), patient.exams, strict=True):

@@ -37,6 +37,8 @@ class Session:
         Name of the label scheme of the segmentation.
     brain_mask
         Path of a brain mask made elsewhere, on the grid of the reference image, if any.
+    landmarks
+        Path of a table of point pairs between the baseline and this exam, if any.
     spacing_is_nominal
         The published geometry was lost, so that millimetres are nominal (sidecar ``SpacingIsNominal``).
     is_synthetic
@@ -50,6 +52,7 @@ class Session:
     segmentation: Path | None = None
     segmentation_scheme: str | None = None
     brain_mask: Path | None = None
+    landmarks: Path | None = None
     spacing_is_nominal: bool = False
     is_synthetic: bool = False
 

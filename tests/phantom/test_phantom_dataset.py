@@ -81,7 +81,7 @@ def test_truth_lies_on_the_grid_of_the_t1wce(dataset: Path) -> None:
 
 
 def test_simpleitk_maps_landmarks_with_the_written_field(dataset: Path) -> None:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     for label in ("01", "02"):
         folder = dataset / "derivatives/truth" / f"sub-{label}"

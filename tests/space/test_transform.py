@@ -209,3 +209,9 @@ def test_flattened_equals_the_chain_on_its_grid(grid):
 def test_flattened_affine_is_exact_between_the_voxels_too(grid, points):
     chain = Transform.affine(rigid((3, -2, 5), (10, 20, -5)))
     np.testing.assert_allclose(chain.flattened(grid).map_points(points), chain.map_points(points), atol=1e-4)
+
+
+def test_one_point_is_mapped_as_a_row_of_points_is(grid):
+    field = DisplacementMap(np.random.default_rng(1).normal(size=(*grid.shape, 3)), grid)
+    point = grid.world(np.array(grid.shape) / 2.3)
+    assert np.array_equal(field.map_points(point), field.map_points(point[None])[0])

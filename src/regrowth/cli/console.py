@@ -49,11 +49,12 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 def print_plan(plan: Plan, problems: Sequence[Problem]) -> None:
     """Print the table of jobs, of the steps that do not run, and of the problems."""
     table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left")
-    for column in ("participant", "session", "step", "inputs", "outputs"):
+    for column in ("participant", "session", "step", "inputs", "outputs", "of which there"):
         table.add_column(column)
     for job in plan.jobs:
-        outputs = ", ".join(p.name for p in job.outputs.values())
-        table.add_row(job.participant, job.session, job.step, str(len(job.inputs) + len(job.optional)), outputs)
+        there = sum(path.is_file() for path in job.outputs.values())
+        counts = len(job.inputs) + len(job.optional), len(job.outputs), there
+        table.add_row(job.participant, job.session, job.step, *map(str, counts))
     console.print(table)
     if plan.skips:
         skipped = Table(title="Steps that do not run", title_justify="left")

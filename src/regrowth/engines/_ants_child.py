@@ -62,7 +62,7 @@ def _even(image: Any) -> Any:
 
 def _write_steps(arrays: Arrays) -> list[str]:
     """Write the initial transform; ANTs applies a list from its end, so that the first step comes last."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     names: list[str] = []
     while True:
@@ -79,7 +79,7 @@ def _write_steps(arrays: Arrays) -> list[str]:
 
 def _field(files: list[str]) -> np.ndarray:
     """Take the field that ANTs added to the initial transform."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     own = [name for name in files if Path(name).name.startswith("ants_") and name.endswith("Warp.nii.gz")]
     return field_from_itk(sitk.ReadImage(own[0]))
@@ -87,7 +87,7 @@ def _field(files: list[str]) -> np.ndarray:
 
 def _matrix(files: list[str]) -> np.ndarray:
     """Take the whole linear transform; a point passes the list from its end, so matrices multiply in its order."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     matrix = np.eye(4)
     for name in files:

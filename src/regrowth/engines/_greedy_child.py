@@ -33,7 +33,7 @@ def _compute(arrays: Arrays, options: Options) -> Arrays:
 
 def _write_steps(arrays: Arrays) -> list[str]:
     """Write the steps of the initial transform as greedy reads them: matrices in RAS, fields as ITK images."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     names: list[str] = []
     while True:

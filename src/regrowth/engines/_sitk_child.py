@@ -28,7 +28,7 @@ def _compute(arrays: Arrays, options: Options) -> Arrays:
 
 def _linear(fixed: Any, moving: Any, masks: dict[str, Any], matrix: np.ndarray, kind: str, options: Options) -> np.ndarray:
     """Refine a matrix by Mattes mutual information, coarse to fine."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     middle = fixed.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in fixed.GetSize()])
     start = matrix_to_itk(matrix, np.array(middle) * [-1, -1, 1])
@@ -61,7 +61,7 @@ def _linear(fixed: Any, moving: Any, masks: dict[str, Any], matrix: np.ndarray, 
 
 def _demons(fixed: Any, moving: Any, masks: dict[str, Any], options: Options) -> np.ndarray:
     """Diffeomorphic demons, coarse to fine; voxels outside of the masks exert no force."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     field = None
     for shrink, rounds in zip((4, 2, 1), options["rounds"], strict=True):
@@ -87,7 +87,7 @@ def _demons(fixed: Any, moving: Any, masks: dict[str, Any], options: Options) ->
 
 def _evened(image: Any, window_mm: float) -> Any:
     """Take local mean and contrast out, or the demons would follow the bias field instead of the anatomy."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     centred = image - sitk.SmoothingRecursiveGaussian(image, window_mm)
     spread = sitk.Sqrt(sitk.Maximum(sitk.SmoothingRecursiveGaussian(centred * centred, window_mm), 0.0))
@@ -95,7 +95,7 @@ def _evened(image: Any, window_mm: float) -> Any:
 
 
 def _shrunk(image: Any, factor: int) -> Any:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     if factor == 1:
         return image
@@ -104,7 +104,7 @@ def _shrunk(image: Any, factor: int) -> Any:
 
 
 def _onto(image: Any, target: Any, interpolator: int) -> Any:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     resample = sitk.ResampleImageFilter()
     resample.SetReferenceImage(target)
@@ -114,7 +114,7 @@ def _onto(image: Any, target: Any, interpolator: int) -> Any:
 
 
 def _usable(target: Any, mask: Any, transform: Any) -> Any:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     if mask is None:
         return sitk.Cast(target, sitk.sitkUInt8) * 0 + 1

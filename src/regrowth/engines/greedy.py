@@ -31,7 +31,7 @@ class GreedySettings:
     linear_iterations: str = field(default="60x40x20", metadata={"help": "iterations, coarse to fine, of the linear stages"})
     deformable_mm: float = field(default=0.9, metadata={"help": "finest voxels of the deformable stage", "unit": "mm"})
     deformable_iterations: str = field(
-        default="100x100x20", metadata={"help": "iterations, coarse to fine, of the deformable stage"}
+        default="100x50x10", metadata={"help": "iterations, coarse to fine, of the deformable stage"}
     )
     update_sigma_voxels: float = field(default=3.0, metadata={"help": "smoothing of each update", "unit": "voxel"})
     total_sigma_voxels: float = field(default=1.0, metadata={"help": "smoothing of the whole field", "unit": "voxel"})

@@ -9,7 +9,7 @@ import numpy as np
 from regrowth.space import Grid
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
 __all__ = ["field_from_itk", "field_to_itk", "image_to_itk", "matrix_from_itk", "matrix_to_itk", "place"]
 
@@ -27,7 +27,7 @@ def place(image: Any, affine: np.ndarray) -> None:
 
 def image_to_itk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
     """Make a SimpleITK image of an array (X, Y, Z) and its affine (4, 4) in RAS+ mm; bool becomes uint8."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     data = np.asarray(data, np.uint8 if data.dtype == bool else np.float32)
     image = sitk.GetImageFromArray(np.ascontiguousarray(data.transpose(2, 1, 0)))
@@ -37,7 +37,7 @@ def image_to_itk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
 
 def field_to_itk(displacement_mm: np.ndarray, affine: np.ndarray) -> sitk.Image:
     """Make a SimpleITK vector image (float64) of a displacement field (X, Y, Z, 3) in RAS+ mm."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     lps = np.ascontiguousarray(displacement_mm.astype(np.float64).transpose(2, 1, 0, 3) @ _LPS)
     image = sitk.GetImageFromArray(lps, isVector=True)
@@ -47,7 +47,7 @@ def field_to_itk(displacement_mm: np.ndarray, affine: np.ndarray) -> sitk.Image:
 
 def field_from_itk(image: sitk.Image) -> np.ndarray:
     """Take the displacement field (X, Y, Z, 3) in RAS+ mm, float32, from a SimpleITK vector image."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     lps = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0, 3)
     return np.ascontiguousarray((lps @ _LPS).astype(np.float32))
@@ -65,7 +65,7 @@ def matrix_from_itk(transform: sitk.Transform) -> np.ndarray:
 
 def matrix_to_itk(matrix: np.ndarray, centre_mm: np.ndarray | None = None) -> sitk.AffineTransform:
     """Make a SimpleITK affine transform of a (4, 4) matrix in RAS+ mm, with its centre (3,) in RAS+ mm."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     lps = _LPS4 @ matrix @ _LPS4
     centre = np.zeros(3) if centre_mm is None else _LPS @ centre_mm

@@ -267,6 +267,11 @@ def _with_masks(
     session: Session, label: str, derivatives: Mapping[str, Path], scheme: str | None, problems: list[Problem]
 ) -> Session:
     for name, root in derivatives.items():
+        # One pair of exams may have its landmarks beside the session folders.
+        places = [f"sub-{label}/ses-{session.label}/*/sub-{label}_ses-{session.label}_landmarks.tsv"]
+        places += [f"sub-{label}/sub-{label}_landmarks.tsv"]
+        tables = [path for place in places for path in sorted(Path(root).glob(place))]
+        session = replace(session, landmarks=session.landmarks or next(iter(tables), None))
         for path in sorted(Path(root).glob(f"sub-{label}/ses-{session.label}/anat/*.nii.gz")):
             parsed = parse_name(path.name)
             if parsed is None:

@@ -164,7 +164,7 @@ def _ras(matrix: np.ndarray, translation: np.ndarray, centre: np.ndarray) -> np.
 
 def _read_by_itk(path: Path) -> np.ndarray:
     """Let ITK read the less common linear transforms (Euler, versor, .mat) and take their matrix."""
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     try:
         transform = sitk.ReadTransform(str(path))

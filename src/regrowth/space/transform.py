@@ -66,12 +66,13 @@ class DisplacementMap:
 
     def map_points(self, xyz_mm: np.ndarray) -> np.ndarray:
         """Map points (..., 3) in mm."""
-        points = np.asarray(xyz_mm, dtype=np.float64)
+        given = np.asarray(xyz_mm, dtype=np.float64)
+        points = np.atleast_2d(given)
         index = np.moveaxis(self.grid.index(points), -1, 0)
         out = np.array(points)
         for c in range(3):
             out[..., c] += ndimage.map_coordinates(self.displacement_mm[..., c], index, order=1, mode="nearest")
-        return out
+        return out.reshape(given.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,9 @@ QUALITY = {
     "inverse_consistency_mean_mm": Column(
         "inverse, mean", "mm", "distance after going there and back by two independent registrations"
     ),
-    "inverse_consistency_p95_mm": Column("inverse, p95", "mm"),
+    "landmark_mean_mm": Column(
+        "landmarks, mean", "mm", "distance of mapped landmarks to their partners, where landmarks are given"
+    ),
 }
 MIGRATION = {
     "region": Column("region"),

@@ -101,7 +101,9 @@ def _compute(task: Task) -> None:
         "followup": task.job.session,
     }
     rows = [
-        {**who, **m.as_row(), "verdict": m.label, "trend_since": settings["trend since"]} for ms in results.values() for m in ms
+        {**who, **m.as_row(), "verdict": m.label, **_course(m.region, volumes, settings["trend since"])}
+        for ms in results.values()
+        for m in ms
     ]
     if len(results) == 2:
         rows += [_band(who, a, b) for a, b in zip(*results.values(), strict=True)]

@@ -6,8 +6,9 @@ import numpy as np
 
 from regrowth.clinical import Patient
 from regrowth.engines.choice import registrar
+from regrowth.errors import BidsError
 from regrowth.io.nifti import read_image, read_labels, write_image
-from regrowth.io.tables import write_tsv
+from regrowth.io.tables import read_tsv, write_tsv
 from regrowth.io.transforms import write_transform
 from regrowth.labels import label_scheme
 from regrowth.registration import RegistrationParameters, align_exams, registration_quality
@@ -40,6 +41,8 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
         for kind in study.kinds:
             outputs[f"{kind} image"] = study.mapped(patient, session, "T1w", kind)
         optional = {"fixed brain": study.brain_mask(patient, baseline), "moving brain": study.brain_mask(patient, session)}
+        if session.landmarks is not None and (len(patient.followups) == 1 or f"ses-{session.label}" in session.landmarks.name):
+            optional["landmarks"] = session.landmarks
         schemes = {}
         for role, exam in (("fixed", baseline), ("moving", session)):
             if exam.segmentation is not None:
@@ -113,6 +116,20 @@ def _lesion(task: Task, role: str) -> np.ndarray | None:
     return read_labels(path, label_scheme(schemes[role])).mask("lesion")
 
 
+def _landmarks(task: Task) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read pairs of points (n, 3), RAS+ mm, in the baseline and in the follow-up."""
+    path = task.given("landmarks")
+    if path is None:
+        return None
+    rows = read_tsv(path)
+    columns = [f"{role}_{axis}_mm" for role in ("baseline", "followup") for axis in "xyz"]
+    try:
+        points = np.array([[float(row[name]) for name in columns] for row in rows]).reshape(-1, 2, 3)
+    except (KeyError, ValueError) as error:
+        raise BidsError(f"{path}: landmarks need the columns {', '.join(columns)} with numbers in RAS+ mm ({error})") from error
+    return (points[:, 0], points[:, 1]) if rows else None
+
+
 def _masks(task: Task, images: dict[str, Image]) -> dict[str, np.ndarray]:
     """Brain masks of both exams, or else the tissue of both: an overlap compares like with like."""
     paths = {role: task.given(f"{role} brain") for role in images}
@@ -141,6 +158,7 @@ def _quality(
         fixed_lesion=lesions["fixed"],
         moving_lesion=lesions["moving"],
         backward=backward,
+        landmarks_mm=_landmarks(task),
         parameters=parameters,
     )
     row = quality.as_row()
@@ -161,4 +179,4 @@ def _quality(
     }
 
 
-STEP = Step("register", 1, "register a follow-up exam with the baseline exam", _plan, _compute)
+STEP = Step("register", 2, "register a follow-up exam with the baseline exam", _plan, _compute)
