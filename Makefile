@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## synthetic cohort, whole pipeline, reports
 	$(BIN)/regrowth demo $(DEMO)
 
 test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.installed  ## style, types
 	$(BIN)/ruff format --check src tests benchmarks
@@ -30,6 +30,7 @@ lint: $(VENV)/.installed  ## style, types
 bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an hour
 	$(BIN)/python benchmarks/bench_hd95.py
 	$(BIN)/python benchmarks/bench_registration.py
+	$(BIN)/python benchmarks/bench_migration.py
 	$(BIN)/python benchmarks/bench_rerun.py
 
 clean:

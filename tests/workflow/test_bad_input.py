@@ -10,6 +10,8 @@ import html
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,14 +300,27 @@ def test_a_full_disk_is_refused_before_work_starts(small_cohort, tmp_path, monke
         regrowth.run(small_cohort, tmp_path / "out", derivatives=["truth"], parameters=FAST)
 
 
-def test_an_output_folder_in_use_is_refused(small_cohort, tmp_path):
-    import fcntl
+HOLD = """
+import sys
+from pathlib import Path
+from regrowth.workflow.run import _claimed, open_study
+study = open_study(Path(sys.argv[1]), Path(sys.argv[2]), derivatives=["truth"], participants=["01"])
+with _claimed(study, ["participant"], Path(sys.argv[2]) / ".regrowth" / "work"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
-    (tmp_path / ".regrowth").mkdir()
-    with (tmp_path / ".regrowth" / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match="another run"):
-            regrowth.run(small_cohort, tmp_path, derivatives=["truth"], parameters=FAST)
+
+def test_a_patient_that_another_run_works_on_is_refused_and_others_are_not(small_cohort, tmp_path):
+    command = [sys.executable, "-c", HOLD, str(small_cohort), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline().strip() == "held"
+        options = {"derivatives": ["truth"], "levels": ["participant"], "only_steps": ["tumour"], "parameters": FAST}
+        with pytest.raises(OutputError, match="another run is working on 01"):
+            regrowth.run(small_cohort, tmp_path, participants=["01"], **options)
+        assert regrowth.run(small_cohort, tmp_path, participants=["02"], **options).exit_code == 0
+        other.kill()
+    assert regrowth.run(small_cohort, tmp_path, participants=["01"], **options).exit_code == 0
 
 
 def test_results_are_never_written_into_the_data_set_itself(small_cohort):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from regrowth.cli.console import follow, print_plan, print_result
 from regrowth.cli.main import app
 from regrowth.cli.options import with_parameters
-from regrowth.errors import ParameterError
-from regrowth.io.tables import read_json, write_json
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
 from regrowth.workflow.cluster import ClusterParameters
-from regrowth.workflow.run import make_plan, open_study, run_study
+from regrowth.workflow.run import make_plan, open_study, reopen_study, run_study
 from regrowth.workflow.study import RunParameters
 
 __all__ = ["report", "run"]
@@ -62,48 +60,33 @@ def run(
 
     Python: [bold]regrowth.run(bids_dir, out_dir, derivatives=["manual"])[/bold]
     """
-    options: dict[str, Any] = {
-        "derivatives": [_absolute(d, bids_dir) for d in derivatives or []],
-        "participants": participant_label or [],
-        "sessions": session_label or [],
-        "scheme": label_scheme,
-    }
-    study = open_study(bids_dir, output_dir, **options, parameters=RunParameters(registration, recurrence))
+    study = open_study(
+        bids_dir,
+        output_dir,
+        derivatives=derivatives or [],
+        participants=participant_label or [],
+        sessions=session_label or [],
+        scheme=label_scheme,
+        parameters=RunParameters(registration, recurrence),
+    )
     if dry_run:
         print_plan(make_plan(study), study.cohort.problems)
         raise typer.Exit(int(any(p.is_fatal for p in study.cohort.problems)))
     with follow() as watch:
         result = run_study(study, levels=levels, cluster=cluster, work_dir=work_dir, force=force, watch=watch)
-    write_json({"bids_dir": str(study.bids_dir), **options}, study.out_dir / ".regrowth" / "run.json")
     print_result(result)
     raise typer.Exit(result.exit_code)
 
 
 @app.command(epilog="Example: [bold]regrowth report out[/bold]")
-@with_parameters(registration=RegistrationParameters, recurrence=RecurrenceParameters)
 def report(
     output_dir: Annotated[Path, typer.Argument(help="Folder of an earlier [bold]regrowth run[/bold].")],
-    *,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the parameters of that run.")] = None,
-    registration: RegistrationParameters,
-    recurrence: RecurrenceParameters,
 ) -> None:
     """Write the pages of an earlier run again from its results; nothing else is computed.
 
-    Python: [bold]regrowth.run(..., only_steps=["report", "cohort"], force=True)[/bold]
+    Python: [bold]regrowth.run(..., only_steps=["report", "tabulate", "cohort"], force=True)[/bold]
     """
-    record = output_dir / ".regrowth" / "run.json"
-    if not record.is_file():
-        raise ParameterError(f"{output_dir}: holds no results of regrowth run; run that first")
-    facts: dict[str, Any] = read_json(record)
-    study = open_study(Path(facts.pop("bids_dir")), output_dir, **facts, parameters=RunParameters(registration, recurrence))
     with follow() as watch:
-        result = run_study(study, only_steps=("report", "tabulate", "cohort"), force=True, watch=watch)
+        result = run_study(reopen_study(output_dir), only_steps=("report", "tabulate", "cohort"), force=True, watch=watch)
     print_result(result)
     raise typer.Exit(result.exit_code)
-
-
-def _absolute(text: str, bids_dir: Path) -> str:
-    """Make the folder of NAME=PATH absolute, unless it names a folder of the data set."""
-    name, equals, path = text.rpartition("=")
-    return f"{name}{equals}{Path(path).absolute()}" if Path(path).is_dir() else text

@@ -46,10 +46,14 @@ class ClusterParameters:
     slurm_account: str = field(default="", metadata={"help": "account of Slurm"})
 
     def resolved(self, n_jobs: int) -> tuple[int, int]:
-        """Give processes and threads per process for this machine and a number of jobs."""
+        """Give processes and threads per process for a number of jobs; 0 stands for what suits this machine or Slurm."""
+        if self.scheduler not in ("local", "in-process"):
+            return self.n_procs or min(n_jobs, 32), self.threads or 2
         cores = len(os.sched_getaffinity(0))
         memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-        n_procs = self.n_procs or max(1, min(cores, int(memory_gb / self.memory_gb), n_jobs))
+        n_procs = (
+            1 if self.scheduler == "in-process" else self.n_procs or max(1, min(cores, int(memory_gb / self.memory_gb), n_jobs))
+        )
         return n_procs, self.threads or max(1, cores // n_procs)
 
 

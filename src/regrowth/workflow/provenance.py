@@ -36,13 +36,14 @@ class HashCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._changed = False
-        self._known: dict[str, list[object]] = {}
-        if path.is_file():
-            try:
-                self._known = read_json(path)  # type: ignore[assignment]
-            except BidsError:
-                self._known = {}
+        self._new: dict[str, list[object]] = {}
+        self._known = self._read()
+
+    def _read(self) -> dict[str, list[object]]:
+        try:
+            return read_json(self._path) if self._path.is_file() else {}  # type: ignore[return-value]
+        except BidsError:
+            return {}
 
     def known(self, path: Path) -> str | None:
         """Give the hash of a file if it is known and the file is unchanged."""
@@ -54,14 +55,13 @@ class HashCache:
         for name, value in hashes.items():
             state = _state(Path(name))
             if state:
-                self._known[name] = [value, *state]
-                self._changed = True
+                self._known[name] = self._new[name] = [value, *state]
 
     def save(self) -> None:
-        """Write the cache if it changed."""
-        if self._changed:
-            write_json(self._known, self._path)
-            self._changed = False
+        """Add what is new to the file; another run may have written to it meanwhile."""
+        if self._new:
+            write_json({**self._read(), **self._new}, self._path)
+            self._new = {}
 
 
 def _state(path: Path) -> list[object]:

@@ -6,9 +6,11 @@ import contextlib
 import fcntl
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from regrowth.errors import OutputError, ParameterError
 from regrowth.io.bids import Problem, read_cohort, unused_derivatives
@@ -21,7 +23,17 @@ from regrowth.workflow.job import Job, Outcome, Skip
 from regrowth.workflow.participant import PARTICIPANT_STEPS
 from regrowth.workflow.study import RunParameters, Study
 
-__all__ = ["LEVELS", "Plan", "RunResult", "Watch", "make_plan", "open_study", "resolve_derivatives", "run_study"]
+__all__ = [
+    "LEVELS",
+    "Plan",
+    "RunResult",
+    "Watch",
+    "make_plan",
+    "open_study",
+    "reopen_study",
+    "resolve_derivatives",
+    "run_study",
+]
 
 LEVELS = ("participant", "group")
 
@@ -126,7 +138,29 @@ def open_study(
     from regrowth.engines.choice import registrar
 
     engine = registrar(parameters.registration.engine)
-    return Study(bids_dir, out_dir, cohort, parameters, {engine.name: engine.version})
+    options = {
+        "derivatives": [f"{name}={folder}" for name, folder in folders.items()],
+        "participants": list(participants),
+        "sessions": list(sessions),
+        "scheme": scheme,
+    }
+    return Study(bids_dir, out_dir, cohort, parameters, {engine.name: engine.version}, options)
+
+
+def reopen_study(out_dir: Path) -> Study:
+    """Open the study of an earlier run as that run saw it.
+
+    Raises
+    ------
+    ParameterError
+        If the folder holds no results of a run.
+    """
+    record = Path(out_dir) / ".regrowth" / "run.json"
+    if not record.is_file():
+        raise ParameterError(f"{out_dir}: holds no results of regrowth run; run that first")
+    facts: dict[str, Any] = read_json(record)
+    parameters = RunParameters.from_dict(facts["parameters"])
+    return open_study(Path(facts["bids_dir"]), Path(out_dir), **facts["options"], parameters=parameters)
 
 
 def make_plan(study: Study) -> Plan:
@@ -194,7 +228,7 @@ def run_study(
         level = "group" if job.participant == "group" else "participant"
         return level in levels and (not only_steps or job.step in only_steps)
 
-    with _claimed(study.out_dir, work):
+    with _claimed(study, levels, work):
         _describe_output(study, __version__)
         watch.planned([j for j in plan.jobs if may_run(j)])
         outcomes = run_graph(
@@ -211,8 +245,12 @@ def run_study(
 
 
 @contextlib.contextmanager
-def _claimed(out_dir: Path, work: Path) -> Iterator[None]:
-    """Hold the output folder against a second run; the lock ends with the process, however it dies."""
+def _claimed(study: Study, levels: Sequence[str], work: Path) -> Iterator[None]:
+    """Hold the patients of a run against a second run on the same folder; runs on other patients may go on beside it.
+
+    Each patient is one byte of a lock file. The lock ends with the process, however it dies.
+    """
+    out_dir = study.out_dir
     try:
         (out_dir / ".regrowth").mkdir(parents=True, exist_ok=True)
         lock = (out_dir / ".regrowth" / "lock").open("w")
@@ -224,13 +262,19 @@ def _claimed(out_dir: Path, work: Path) -> Iterator[None]:
         raise OutputError(
             f"{out_dir}: cannot be written ({error.strerror}); give a folder with room and write permission"
         ) from error
+    names = [p.label for p in study.cohort.patients] if "participant" in levels else []
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"{out_dir}: another run is working there; wait for it or give another folder") from error
+        for name in [*names, *(["group"] if "group" in levels else [])]:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(name.encode()))
+            except OSError as error:
+                raise OutputError(f"{out_dir}: another run is working on {name}; wait for it or give another folder") from error
         yield
-    shutil.rmtree(work, ignore_errors=True)
+        for name in names:
+            for folder in [*work.glob(f"sub-{name}_*"), *work.glob("group_*")]:
+                shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another run may still use it
+        work.rmdir()
 
 
 def _describe_output(study: Study, version: str) -> None:
@@ -245,6 +289,8 @@ def _describe_output(study: Study, version: str) -> None:
     path = study.out_dir / "dataset_description.json"
     if not path.is_file() or read_json(path) != facts:
         write_json(facts, path)
+    facts = {"bids_dir": str(study.bids_dir), "options": study.options, "parameters": study.parameters.as_dict()}
+    write_json(facts, study.out_dir / ".regrowth" / "run.json")
     ignore = study.out_dir / ".bidsignore"
     if not ignore.is_file():
         write_text("*_xfm.*\n*_quality.*\n*.html\n**/figures/\n**/log/\ngroup/\n.regrowth/\n", ignore)

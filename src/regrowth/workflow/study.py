@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from regrowth import __version__
 from regrowth.clinical import Patient, Session
@@ -22,9 +23,14 @@ class RunParameters:
     registration: RegistrationParameters = field(default_factory=RegistrationParameters)
     recurrence: RecurrenceParameters = field(default_factory=RecurrenceParameters)
 
-    def as_dict(self) -> dict[str, dict[str, object]]:
-        """Give plain nested values, as they are written to ``config.toml`` and sidecars."""
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Give plain nested values, as they are written to sidecars and ``run.json``."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Mapping[str, Any]]) -> RunParameters:
+        """Read back what `as_dict` gave."""
+        return cls(RegistrationParameters(**values["registration"]), RecurrenceParameters(**values["recurrence"]))
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Study:
         Parameters of all steps.
     engine_versions
         Engine name to version, part of what makes results up to date.
+    options
+        How the data set was read (derivatives, labels, scheme), so that it can be read again.
     """
 
     bids_dir: Path
@@ -48,6 +56,7 @@ class Study:
     cohort: Cohort
     parameters: RunParameters = field(default_factory=RunParameters)
     engine_versions: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def _compute(task: Task) -> None:
         task.describe("mask", Method=found.method, IsFallback=found.is_fallback, Reason=found.reason)
         task.log.info("brain mask by %s: %d voxels", found.method, data.sum())
     write_image(Image(data.astype(np.uint8), image.grid, "1"), task.outputs["mask"], np.uint8)
-    task.describe("mask", Type="Brain")
+    task.describe("mask", Type="Brain", SpatialReference=task.input("reference").name)
 
 
 STEP = Step("brain", 1, "find the brain", _plan, _compute)

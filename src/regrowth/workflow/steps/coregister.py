@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from regrowth.anatomy import is_skull_stripped
 from regrowth.clinical import Patient
 from regrowth.engines.choice import registrar
 from regrowth.io.nifti import read_image, write_image
@@ -50,7 +51,7 @@ def _compute(task: Task) -> None:
     settings = task.job.settings
     name = str(settings["reference"])
     reference, engine = read_image(task.input(name)), registrar(settings["engine"])
-    rows = []
+    rows, stripped = [], is_skull_stripped(reference)
     for sequence in [s for s in task.job.inputs if s != name]:
         image = read_image(task.input(sequence))
         found = align_sequences(reference, image, engine, seed=int(str(settings["seed"])), threads=task.threads)
@@ -74,7 +75,7 @@ def _compute(task: Task) -> None:
         write_image(resample_image(image, reference.grid, transform, order=3), task.outputs[sequence])
         write_transform(transform, task.outputs[f"{sequence} transform"])
         facts = {"SpatialReference": task.input(name).name, "Engine": engine.name, "EngineVersion": engine.version}
-        task.describe(sequence, **facts, SkullStripped=False, Interpolation="cubic B-spline")
+        task.describe(sequence, **facts, SkullStripped=stripped, Interpolation="cubic B-spline")
         task.describe(f"{sequence} transform", **facts, Direction=f"moves an image from {sequence} onto the grid of {name}")
     write_tsv(rows, task.outputs["quality"])
 

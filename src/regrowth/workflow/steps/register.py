@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from regrowth.anatomy import is_skull_stripped
 from regrowth.clinical import Patient
 from regrowth.engines.choice import registrar
 from regrowth.errors import BidsError
@@ -103,7 +104,10 @@ def _compute(task: Task) -> None:
         if f"{kind} image" in task.outputs:
             write_image(resample_image(moving, fixed.grid, transform, order=3), task.outputs[f"{kind} image"])
             task.describe(
-                f"{kind} image", SpatialReference=task.input("fixed").name, Interpolation="cubic B-spline", SkullStripped=False
+                f"{kind} image",
+                SpatialReference=task.input("fixed").name,
+                Interpolation="cubic B-spline",
+                SkullStripped=is_skull_stripped(moving),
             )
     write_tsv(rows, task.outputs["quality"])
 

@@ -45,7 +45,14 @@ def _compute(task: Task) -> None:
         raise GridMismatchError(
             f"{task.input('segmentation')}: does not lie on the grid of {task.input('reference').name}: {error}"
         ) from error
-    task.describe("dseg", LabelScheme=scheme.name, LabelSource=scheme.source, Segmenter="made elsewhere (--derivatives)")
+    task.describe(
+        "dseg",
+        LabelScheme=scheme.name,
+        Labels=dict(scheme.values),
+        LabelSource=scheme.source,
+        SpatialReference=task.input("reference").name,
+        Segmenter="made elsewhere (--derivatives)",
+    )
     write_labels(LabelMap(labels.data, grid, scheme), task.outputs["dseg"])
 
 
