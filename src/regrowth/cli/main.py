@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from regrowth.errors import InputError, RegrowthError
+from regrowth.errors import EngineNotInstalledError, InputError, OutputError, RegrowthError
 
 __all__ = ["app", "main"]
 
@@ -50,7 +50,7 @@ def main() -> None:
 
     try:
         app()
-    except InputError as error:
+    except (InputError, OutputError, EngineNotInstalledError) as error:
         typer.secho(f"regrowth: {error}", err=True, fg=typer.colors.RED)
         sys.exit(2)
     except RegrowthError as error:
