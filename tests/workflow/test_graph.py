@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,21 @@ def test_a_full_disk_is_told_as_such(toy, monkeypatch):
     monkeypatch.setattr(toy, "compute", full)
     toy.run(toy.jobs("a")[:1])
     assert "no space is left" in toy.messages["sub-a_first"]
+
+
+def test_temporary_files_of_engines_lie_in_the_folder_of_the_job(toy, monkeypatch):
+    places = []
+    before = tempfile.gettempdir()
+
+    def compute(task: Task) -> None:
+        places.append(Path(tempfile.mkdtemp()))
+        task.outputs["raw"].write_text("x")
+
+    monkeypatch.setattr(toy, "compute", compute)
+    toy.run(toy.jobs("a")[:1])
+    assert places[0].is_relative_to(toy.root / "work")
+    assert not places[0].exists()
+    assert tempfile.gettempdir() == before
 
 
 def test_two_jobs_that_write_one_file_are_refused(toy):

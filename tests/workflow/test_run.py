@@ -179,6 +179,11 @@ def test_report_writes_the_pages_again_and_computes_nothing_else(full_run, tmp_p
     code, text = command("report", tmp_path)
     assert code != 0
     assert "holds no results" in text
+    (tmp_path / ".regrowth").mkdir()
+    (tmp_path / ".regrowth" / "run.json").write_text("{}")
+    code, text = command("report", tmp_path)
+    assert code != 0
+    assert "another version" in text
 
 
 def test_a_running_scheduler_can_be_used(small_cohort, tmp_path):

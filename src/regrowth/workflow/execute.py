@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import shutil
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,8 @@ def _run(
         log.info("%s: %s", step.name, step.summary)
         for role, path in {**job.inputs, **job.optional}.items():
             log.info("input %s: %s", role, path if path.is_file() else f"{path} (absent)")
-        step.compute(task)
+        with _temporary_files_in(folder / "tmp"):
+            step.compute(task)
         missing = [role for role, path in task.outputs.items() if not path.is_file()]
         if missing:
             raise RuntimeError(f"step {step.name} ended without writing {', '.join(missing)}")
@@ -220,6 +222,17 @@ def _uri(path: Path, place: Place) -> str:
 
 def _peak_memory_mb() -> int:
     return max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Keep the temporary files of engines in the job's folder: on the disk that --work-dir names, and swept after a kill."""
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextlib.contextmanager

@@ -159,8 +159,12 @@ def reopen_study(out_dir: Path) -> Study:
     if not record.is_file():
         raise ParameterError(f"{out_dir}: holds no results of regrowth run; run that first")
     facts: dict[str, Any] = read_json(record)
-    parameters = RunParameters.from_dict(facts["parameters"])
-    return open_study(Path(facts["bids_dir"]), Path(out_dir), **facts["options"], parameters=parameters)
+    try:
+        parameters = RunParameters.from_dict(facts["parameters"])
+        bids_dir, options = Path(facts["bids_dir"]), dict(facts["options"])
+    except (KeyError, TypeError) as error:
+        raise ParameterError(f"{record}: was written by another version ({error}); run regrowth run again") from error
+    return open_study(bids_dir, Path(out_dir), **options, parameters=parameters)
 
 
 def make_plan(study: Study) -> Plan:

@@ -18,6 +18,8 @@ NOMINAL_NOTE = (
     "All values in mm and ml on this page are nominal too."
 )
 
+_COUNTS = ("component", "day")
+
 
 def number(text: str | None) -> float:
     """Read a cell as a number; NaN for ``n/a`` or a missing column."""
@@ -33,7 +35,9 @@ def value(row: Mapping[str, str], column: str) -> Value:
     if text in ("n/a", ""):
         return Missing(row.get("reason") or row.get(f"{column}_reason") or "not available")
     figure = number(text)
-    return text if math.isnan(figure) else (int(figure) if figure.is_integer() and "." not in text else figure)
+    if math.isnan(figure):
+        return text
+    return int(figure) if column.startswith("n_") or column in _COUNTS else figure
 
 
 def table_of(
