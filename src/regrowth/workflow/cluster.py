@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from regrowth.errors import EngineNotInstalledError, ParameterError
@@ -26,6 +27,7 @@ _DASK_SETTINGS = {
     "distributed.worker.memory.target": False,  # results are paths: there is nothing to spill
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    "distributed.scheduler.unknown-task-duration": "300s",  # so that an adaptive cluster asks for all its workers
     "distributed.admin.log-format": "%(message)s",
 }
 
@@ -44,6 +46,9 @@ class ClusterParameters:
     slurm_queue: str = field(default="", metadata={"help": "partition of Slurm"})
     slurm_walltime: str = field(default="08:00:00", metadata={"help": "time limit of a Slurm worker, HH:MM:SS"})
     slurm_account: str = field(default="", metadata={"help": "account of Slurm"})
+    slurm_interface: str = field(
+        default="", metadata={"help": "network interface that Slurm nodes reach this machine by, such as ib0"}
+    )
 
     def resolved(self, n_jobs: int) -> tuple[int, int]:
         """Give processes and threads per process for a number of jobs; 0 stands for what suits this machine or Slurm."""
@@ -124,8 +129,8 @@ class DaskExecutor:
             self._cluster.close()
 
 
-def open_executor(parameters: ClusterParameters, n_jobs: int) -> InProcess | DaskExecutor:
-    """Start what the parameters ask for.
+def open_executor(parameters: ClusterParameters, n_jobs: int, log_dir: Path | None = None) -> InProcess | DaskExecutor:
+    """Start what the parameters ask for; logs of Slurm jobs go to `log_dir`.
 
     Raises
     ------
@@ -157,8 +162,8 @@ def open_executor(parameters: ClusterParameters, n_jobs: int) -> InProcess | Das
         )
         return DaskExecutor(Client(cluster), cluster)
     if parameters.scheduler == "slurm":
-        cluster = slurm_cluster(parameters, threads)
-        cluster.scale(n_procs)
+        cluster = slurm_cluster(parameters, threads, log_dir)
+        cluster.adapt(minimum_jobs=1, maximum_jobs=n_procs)  # a job that ends (time limit, lost node) is asked for again
         return DaskExecutor(Client(cluster), cluster)
     if "://" not in parameters.scheduler:
         raise ParameterError(
@@ -170,7 +175,7 @@ def open_executor(parameters: ClusterParameters, n_jobs: int) -> InProcess | Das
         raise ParameterError(f"--scheduler {parameters.scheduler}: no Dask scheduler answers there ({error})") from error
 
 
-def slurm_cluster(parameters: ClusterParameters, threads: int) -> Any:
+def slurm_cluster(parameters: ClusterParameters, threads: int, log_dir: Path | None = None) -> Any:
     """Describe a Slurm cluster with one job per worker (``dask_jobqueue.SLURMCluster``)."""
     try:
         from dask_jobqueue import SLURMCluster
@@ -183,6 +188,8 @@ def slurm_cluster(parameters: ClusterParameters, threads: int) -> Any:
         cores=1,
         processes=1,
         job_cpu=threads,
+        interface=parameters.slurm_interface or None,
+        log_directory=str(log_dir) if log_dir else None,
         memory=f"{parameters.memory_gb:g}GB",
         job_script_prologue=[f"export {k}={v}" for k, v in _thread_environment(threads).items()],
         scheduler_options={"dashboard_address": None},

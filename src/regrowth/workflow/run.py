@@ -238,7 +238,7 @@ def run_study(
         outcomes = run_graph(
             graph,
             place,
-            lambda n_jobs: open_executor(cluster, n_jobs),
+            lambda n_jobs: open_executor(cluster, n_jobs, study.out_dir / ".regrowth" / "slurm"),
             only=may_run,
             on_done=lambda job, outcome: watch.done(job, outcome) if may_run(job) else None,
         )

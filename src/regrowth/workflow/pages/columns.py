@@ -9,7 +9,6 @@ __all__ = ["COMPONENTS", "MIGRATION", "MIGRATION_CAPTION", "QUALITY"]
 QUALITY = {
     "session_id": Column("session"),
     "moving": Column("moving"),
-    "fixed": Column("fixed"),
     "stage": Column("stage"),
     "ncc_before": Column("NCC before", "", "normalised cross-correlation inside the brain, lesions left out"),
     "ncc_after": Column("NCC after"),

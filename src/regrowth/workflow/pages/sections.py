@@ -228,6 +228,6 @@ def _recurrence_text(rows: Sequence[Mapping[str, str]], region: str, kind: str) 
     if row is None or row["status"] != "ok":
         return f"No distance can be given: {row.get('reason', 'no result') if row else 'no result'}."
     return (
-        f"{row['verdict']}: {float(row['within_0mm']):.0%} of the {REGIONS[region]} at follow-up lies inside that of the "
+        f"{row['verdict'].capitalize()}: {float(row['within_0mm']):.0%} of the {REGIONS[region]} at follow-up lies inside that of the "
         f"baseline, 95 % of it within {float(row['outward_p95_mm']):.1f} mm. {_course(row)}"
     )
