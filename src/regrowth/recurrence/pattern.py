@@ -141,7 +141,7 @@ def recurrence_label(pattern: Pattern, trend: Trend) -> str:
         return {
             "growth": "local regrowth",
             "new": "local regrowth",
-            "stable": "local tumour without growth",
+            "stable": "local tumour, change of volume below the thresholds",
             "unknown": "local tumour, change of volume unknown",
         }.get(trend, "local residual, shrinking")
     return "no recurrence pattern" if pattern == "undefined" else f"{pattern} recurrence"

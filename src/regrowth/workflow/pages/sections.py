@@ -227,7 +227,8 @@ def _recurrence_text(rows: Sequence[Mapping[str, str]], region: str, kind: str) 
     row = next((r for r in rows if r["region"] == region and r["transform"] == kind), None)
     if row is None or row["status"] != "ok":
         return f"No distance can be given: {row.get('reason', 'no result') if row else 'no result'}."
+    share, reach = float(row["within_0mm"]), float(row["outward_p95_mm"])
     return (
-        f"{row['verdict'].capitalize()}: {float(row['within_0mm']):.0%} of the {REGIONS[region]} at follow-up lies inside that of the "
-        f"baseline, 95 % of it within {float(row['outward_p95_mm']):.1f} mm. {_course(row)}"
+        f"{row['verdict'].capitalize()}: {share:.0%} of the {REGIONS[region]} at follow-up lies inside that of the baseline, "
+        f"95 % of it within {reach:.1f} mm. {_course(row)}"
     )
