@@ -29,7 +29,7 @@ lint: $(VENV)/.installed  ## style, types
 
 bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an hour
 	$(BIN)/python benchmarks/bench_hd95.py
-	$(BIN)/python benchmarks/bench_registration.py
+	$(BIN)/python benchmarks/bench_registration.py --patients 3
 	$(BIN)/python benchmarks/bench_migration.py
 	$(BIN)/python benchmarks/bench_rerun.py
 
