@@ -14,7 +14,7 @@ from regrowth.labels import REGIONS, label_scheme
 from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, SummaryItem, methods_text
 from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
 from regrowth.workflow.job import Task
-from regrowth.workflow.pages.flags import errors_of
+from regrowth.workflow.pages.flags import errors_of, flags_of
 from regrowth.workflow.pages.values import NOMINAL_NOTE, main_region, number, value
 
 __all__ = ["cohort_page"]
@@ -48,6 +48,9 @@ def cohort_page(task: Task) -> CohortReport:
             SummaryItem("left out or failed", sum(r.status == "failed" for r in rows)),
         ),
         flags=tuple(
+            [Flag("warning", "geometry", NOMINAL_NOTE, "compare mm and ml within this data set only")] if is_nominal else []
+        )
+        + tuple(
             Flag(
                 "warning" if p["is_fatal"] else "info",
                 f"sub-{p['participant']}" if p["participant"] else "data set",
@@ -72,7 +75,8 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind
     volumes = [r for r in tables["volumes"] if r["participant_id"] == name]
     migration = [r for r in tables["migration"] if r["participant_id"] == name]
     registration = [r for r in tables["registration"] if r["participant_id"] == name and r["stage"] == "rigid"]
-    flagged = [r for r in tables["registration"] if r["participant_id"] == name and r.get("flags") not in (None, "", "n/a")]
+    quality = [r for r in tables["registration"] if r["participant_id"] == name]
+    flags = flags_of({}, quality, migration, {}, is_nominal=bool(patient["is_nominal"]))
     last = migration[-1]["followup"] if migration else ""
     rows = [r for r in migration if r["followup"] == last]
     region = main_region([r["region"] for r in rows if r["status"] == "ok"]) or main_region([r["region"] for r in rows])
@@ -99,7 +103,7 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind
         migration_mm=value(best, "outward_p95_mm") if best else nothing,
         migration_rigid_mm=value(by_transform.get("rigid", {}), "outward_p95_mm") if best else nothing,
         registration=ncc,
-        flags=len(flagged),
+        flags=sum(f.level == "warning" for f in flags),
         status="failed" if errors else ("done" if best else "incomplete"),
         note="; ".join(errors) or ("" if best else "no follow-up was measured"),
     )
