@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regrowth.errors import ParameterError
+from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.report import content
 from regrowth.report.figures import canvas, sheet
 from regrowth.report.slices import Convention, Cut, DisplayFrame, largest_section
-from regrowth.space import Image, require_same_grid
-from regrowth.space.grid import Grid
+from regrowth.space import Image
 
 __all__ = ["MOSAIC_SIZE", "Tile", "count_figure", "distribution_figure", "mosaic_figures", "patient_tile", "wilson_interval"]
 
@@ -172,7 +171,8 @@ def patient_tile(
         As in `segmentation_figure`.
     """
     for mask in (primary, recurrence):
-        require_same_grid(Grid(mask.shape, baseline.grid.affine), baseline.grid, "the baseline image and a mask")
+        if mask.shape != baseline.grid.shape:
+            raise GridMismatchError(f"a mask of shape {mask.shape} does not fit the baseline image {baseline.grid.shape}")
     frame = DisplayFrame.of(baseline.grid)
     box = sheet.head_box(frame, baseline.data)
     index = largest_section(frame, recurrence if recurrence.any() else primary, "axial")

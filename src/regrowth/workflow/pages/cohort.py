@@ -13,6 +13,7 @@ from regrowth.io.tables import read_tsv
 from regrowth.labels import REGIONS, label_scheme
 from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, SummaryItem, methods_text
 from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
+from regrowth.space import require_same_grid
 from regrowth.workflow.job import Task
 from regrowth.workflow.pages.flags import errors_of, flags_of
 from regrowth.workflow.pages.values import NOMINAL_NOTE, main_region, number, value
@@ -142,6 +143,10 @@ def _mosaics(task: Task, patients: Sequence[Mapping[str, object]], *, synthetic:
         if scheme is None or len(paths) < 3:
             continue
         image, (primary, recurrence) = read_image(paths[0]), [read_labels(p, label_scheme(str(scheme))) for p in paths[1:]]
+        for labels in (primary, recurrence):
+            require_same_grid(
+                labels.grid, image.grid, f"the segmentations and the baseline image of sub-{label}", tolerance_mm=0.1
+            )
         region = main_region([r for r in REGIONS if primary.has(r)]) or "lesion"
         tiles.append(patient_tile(f"sub-{label}", image, primary.mask(region), recurrence.mask(region)))
     return mosaic_figures(tiles, synthetic=synthetic) if tiles else ()

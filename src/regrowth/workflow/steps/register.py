@@ -14,7 +14,7 @@ from regrowth.io.transforms import write_transform
 from regrowth.labels import label_scheme
 from regrowth.registration import RegistrationParameters, align_exams, registration_quality
 from regrowth.registration.working import foreground
-from regrowth.space import Image, Transform, resample_image
+from regrowth.space import Image, Transform, require_same_grid, resample_image
 from regrowth.workflow.job import Job, Skip, Step, Task
 from regrowth.workflow.study import Study, registration_settings, space_of
 
@@ -72,7 +72,7 @@ def _compute(task: Task) -> None:
     spaces: dict[str, str] = settings["spaces"]
     parameters = RegistrationParameters(**settings["registration"])
     fixed, moving = read_image(task.input("fixed")), read_image(task.input("moving"))
-    lesions = {role: _lesion(task, role) for role in ("fixed", "moving")}
+    lesions = {role: _lesion(task, role, image) for role, image in (("fixed", fixed), ("moving", moving))}
     engine = registrar(parameters.engine)
     found = align_exams(
         fixed,
@@ -112,12 +112,14 @@ def _compute(task: Task) -> None:
     write_tsv(rows, task.outputs["quality"])
 
 
-def _lesion(task: Task, role: str) -> np.ndarray | None:
+def _lesion(task: Task, role: str, image: Image) -> np.ndarray | None:
     path = task.given(f"{role} dseg")
     if path is None:
         return None
     schemes: dict[str, str] = task.job.settings["schemes"]
-    return read_labels(path, label_scheme(schemes[role])).mask("lesion")
+    labels = read_labels(path, label_scheme(schemes[role]))
+    require_same_grid(labels.grid, image.grid, f"{path.name} and the {role} image")
+    return labels.mask("lesion")
 
 
 def _landmarks(task: Task) -> tuple[np.ndarray, np.ndarray] | None:
@@ -138,7 +140,10 @@ def _masks(task: Task, images: dict[str, Image]) -> dict[str, np.ndarray]:
     """Brain masks of both exams, or else the tissue of both: an overlap compares like with like."""
     paths = {role: task.given(f"{role} brain") for role in images}
     if all(paths.values()):
-        return {role: read_image(path).data > 0.5 for role, path in paths.items() if path}
+        masks = {role: read_image(path) for role, path in paths.items() if path}
+        for role, mask in masks.items():
+            require_same_grid(mask.grid, images[role].grid, f"the brain mask and the {role} image")
+        return {role: mask.data > 0.5 for role, mask in masks.items()}
     return {role: foreground(image.data) for role, image in images.items()}
 
 
