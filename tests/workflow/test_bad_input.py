@@ -109,6 +109,11 @@ def unknown_value(c: Case) -> None:
     rewrite(c.mask("progression"), change)
 
 
+def bad_landmarks(c: Case) -> None:
+    path = c.truth / f"sub-{c.label}_landmarks.tsv"
+    path.write_text(path.read_text().replace("followup_z_mm", "followup_height"))
+
+
 def unknown_phase(c: Case) -> None:
     c.sessions("ses-preop\t0\tpreop\nses-progression\t90\trelapse\n")
 
@@ -133,6 +138,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
         singular,
         moved_mask,
         unknown_value,
+        bad_landmarks,
         unknown_phase,
         duplicate_session,
         negative_day,
@@ -183,6 +189,17 @@ def test_the_healthy_patient_and_the_group_are_complete(ran):
     assert any(r["participant_id"] == "sub-healthy" for r in read_tsv(ran.out / "group" / "migration.tsv"))
 
 
+def test_a_follow_up_without_t1w_is_named_after_its_own_contrast(small_cohort, tmp_path):
+    data = tmp_path / "bids"
+    shutil.copytree(small_cohort / "sub-01", data / "sub-01")
+    for path in [*data.glob("sub-01/ses-*/anat/*_T1w.*"), *data.glob("sub-01/ses-*/anat/*_T2w.*")]:
+        path.unlink()
+    result = regrowth.run(data, tmp_path / "out", parameters=FAST)
+    assert not result.failures
+    (moved,) = (tmp_path / "out").glob("sub-01/ses-progression/anat/*_space-sespreop_*.nii.gz")
+    assert moved.name.endswith("desc-rigid_FLAIR.nii.gz")
+
+
 def test_the_run_ends_with_exit_code_1(ran):
     assert ran.result.exit_code == 1
 
@@ -223,6 +240,7 @@ def test_an_empty_mask_gives_nan_and_a_reason(ran):
         ("fouraxes", ("ses-progression_T2w.nii.gz", "3D image is expected", "4 axes")),
         ("movedmask", ("_dseg.nii.gz", "same grid", "7.00 mm apart")),
         ("unknownvalue", ("_dseg.nii.gz", "9", "brats-2024-post", "--label-scheme")),
+        ("badlandmarks", ("sub-badlandmarks_landmarks.tsv", "followup_z_mm", "RAS+ mm")),
     ],
 )
 def test_a_faulty_file_fails_its_step_with_name_and_remedy(ran, label, words):

@@ -96,6 +96,11 @@ class Study:
         """Path of an image of a follow-up on the grid of the baseline."""
         return self.path(patient, session, suffix, ".nii.gz", space=f"ses{patient.baseline.label}", desc=kind, **entities)
 
+    def mapped_image(self, patient: Patient, session: Session, kind: str) -> Path:
+        """Path of the reference image of a follow-up on the grid of the baseline, named after its own contrast."""
+        sequence = space_of(session)
+        return self.mapped(patient, session, "T1w" if sequence == "T1wce" else sequence, kind)
+
     def aligned(self, patient: Patient, session: Session, sequence: str) -> Path:
         """Path of a sequence on the grid of the reference image of its session."""
         suffix = "T1w" if sequence == "T1wce" else sequence

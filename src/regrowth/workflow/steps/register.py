@@ -40,7 +40,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
         for kind in study.stages:
             outputs[f"{kind} transform"] = study.transform(patient, session, kind)
         for kind in study.kinds:
-            outputs[f"{kind} image"] = study.mapped(patient, session, "T1w", kind)
+            outputs[f"{kind} image"] = study.mapped_image(patient, session, kind)
         optional = {"fixed brain": study.brain_mask(patient, baseline), "moving brain": study.brain_mask(patient, session)}
         if session.landmarks is not None and (len(patient.followups) == 1 or f"ses-{session.label}" in session.landmarks.name):
             optional["landmarks"] = session.landmarks

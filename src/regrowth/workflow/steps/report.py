@@ -40,7 +40,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
         for role, suffix in (("migration", "migration"), ("components", "components")):
             optional[f"{role}_{label}"] = study.path(patient, session, suffix, ".tsv")
         for kind in study.kinds:
-            optional[f"{kind}_{label}"] = study.mapped(patient, session, "T1w", kind)
+            optional[f"{kind}_{label}"] = study.mapped_image(patient, session, kind)
             optional[f"mapped_{kind}_{label}"] = study.mapped(patient, session, "dseg", kind, seg="tumour")
             schemes[f"mapped_{kind}_{label}"] = session.segmentation_scheme
     problems = [asdict(p) for p in study.cohort.problems if p.participant in ("", patient.label)]
