@@ -18,7 +18,7 @@ PACKAGE = SOURCE / "regrowth"
 
 SCIENCE = frozenset(
     {"metrics", "registration", "anatomy", "recurrence", "segmentation", "perfusion", "progression", "radiotherapy"}
-    | {"growth", "diffusion", "statistics"}
+    | {"growth", "diffusion", "statistics", "response"}
 )
 # From low to high; a package imports only from lower rows, and within its row only what `_allowed` says.
 LAYERS = (

@@ -39,6 +39,8 @@ class Session:
         Path of a brain mask made elsewhere, on the grid of the reference image, if any.
     landmarks
         Path of a table of point pairs between the baseline and this exam, if any.
+    parcellation
+        Path of a map of the regions of this brain made elsewhere, with FreeSurfer ids, in the space of the exam, if any.
     spacing_is_nominal
         The published geometry was lost, so that millimetres are nominal (sidecar ``SpacingIsNominal``).
     is_synthetic
@@ -53,6 +55,7 @@ class Session:
     segmentation_scheme: str | None = None
     brain_mask: Path | None = None
     landmarks: Path | None = None
+    parcellation: Path | None = None
     spacing_is_nominal: bool = False
     is_synthetic: bool = False
 

@@ -90,3 +90,34 @@ def test_a_faulty_configuration_is_refused_with_a_hint(tmp_path, text, words):
 def test_values_of_choices_are_checked_in_configuration_files():
     with pytest.raises(ParameterError, match="oil"):
         from_config(Colours, {"engine": "crayon"}, "paint")
+
+
+@dataclass(frozen=True)
+class Varnish:
+    engine: Literal["shellac", "resin"] = field(default="resin", metadata={"help": "which varnish"})
+    name: str = field(default="clear", metadata={"help": "what it is called"})
+
+
+both = typer.Typer()
+
+
+@both.command()
+@with_parameters(paint=Colours, varnish=Varnish)
+def finish(
+    name: Annotated[str, typer.Argument(help="what")],
+    *,
+    config: Annotated[Path | None, typer.Option()] = None,
+    paint: Colours,
+    varnish: Varnish,
+) -> None:
+    """Finish."""
+    typer.echo(f"{name} {paint} {varnish}")
+
+
+def test_a_field_name_of_two_groups_gives_two_options_and_neither_is_lost(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('[paint]\nengine = "water"\n[varnish]\nname = "matt"\n')
+    words = ["tree", "--engine", "oil", "--varnish-engine", "shellac", "--varnish-name", "gloss"]
+    assert CliRunner().invoke(both, words).output.strip() == f"tree {Colours()} {Varnish('shellac', 'gloss')}"
+    shown = CliRunner().invoke(both, ["tree", "--config", str(path)]).output.strip()
+    assert shown == f"tree {Colours(engine='water')} {Varnish(name='matt')}"

@@ -180,3 +180,17 @@ def test_names_refuse_labels_that_break_the_grammar():
         bids_name("T1w", ".nii.gz", sub="a_b")
     with pytest.raises(BidsError, match="no BIDS entity"):
         bids_name("T1w", ".nii.gz", sub="01", colour="red")
+
+
+@pytest.mark.parametrize(
+    "name", ["desc-aparcaseg_dseg", "space-T1w_seg-synthseg_dseg", "desc-aparcDKTaseg_dseg", "seg-wmparc_dseg"]
+)
+def test_a_map_of_regions_is_no_tumour_segmentation(tmp_path, name):
+    write_patient(tmp_path, "01")
+    anat = tmp_path / "derivatives" / "fs" / "sub-01" / "ses-preop" / "anat"
+    anat.mkdir(parents=True)
+    (anat / f"sub-01_ses-preop_{name}.nii.gz").touch()
+    (patient,) = read_cohort(tmp_path, derivatives={"fs": tmp_path / "derivatives" / "fs"}).patients
+    assert patient.baseline.parcellation == anat / f"sub-01_ses-preop_{name}.nii.gz"
+    assert patient.baseline.segmentation is None
+    assert patient.followups[0].parcellation is None

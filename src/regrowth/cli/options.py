@@ -25,7 +25,8 @@ def with_parameters(**groups: type) -> Callable[[Callable[..., Any]], Callable[.
     ----------
     **groups
         Argument name of the command to dataclass; the name is also the table in a ``--config`` file. A command with an
-        argument ``config`` (path or None) has its file read first; options given on the command line win.
+        argument ``config`` (path or None) has its file read first; options given on the command line win. Where two
+        dataclasses share the name of a field, the option of the first keeps it and the other's begins with its group.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,8 +34,13 @@ def with_parameters(**groups: type) -> Callable[[Callable[..., Any]], Callable[.
         own = [
             p.replace(annotation=hints[p.name]) for p in inspect.signature(command).parameters.values() if p.name not in groups
         ]
-        fields = {f"{f.name}": (group, f) for group, cls in groups.items() for f in dataclasses.fields(cls)}
-        options = [_option(group, field, get_type_hints(groups[group])[name]) for name, (group, field) in fields.items()]
+        taken = {p.name for p in own}
+        fields: dict[str, tuple[str, dataclasses.Field[Any]]] = {}
+        for group, cls in groups.items():
+            for field in dataclasses.fields(cls):
+                clashes = field.name in fields or field.name in taken
+                fields[f"{group}_{field.name}" if clashes else field.name] = (group, field)
+        options = [_option(name, group, f, get_type_hints(groups[group])[f.name]) for name, (group, f) in fields.items()]
 
         @functools.wraps(command)
         def wrapper(**given: Any) -> Any:
@@ -42,9 +48,9 @@ def with_parameters(**groups: type) -> Callable[[Callable[..., Any]], Callable[.
             filled = {}
             for group, cls in groups.items():
                 values = dict(config.get(group, {}))
-                for name in [n for n, (g, _) in fields.items() if g == group]:
+                for name, field in [(n, f) for n, (g, f) in fields.items() if g == group]:
                     if (value := given.pop(name)) is not None:
-                        values[name] = value
+                        values[field.name] = value
                 filled[group] = from_config(cls, values, group)
             return command(**given, **filled)
 
@@ -55,20 +61,18 @@ def with_parameters(**groups: type) -> Callable[[Callable[..., Any]], Callable[.
     return decorate
 
 
-def _option(group: str, field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
+def _option(name: str, group: str, field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
     help_text = field.metadata.get("help", "")
     unit = field.metadata.get("unit")
     if unit and unit != "1" and unit not in help_text:
         help_text = f"{help_text} [{unit}]"
-    flag = "--" + field.name.replace("_", "-")
+    flag = "--" + name.replace("_", "-")
     if kind is bool:
         flag = f"{flag}/--no-{flag[2:]}"
     default = field.default_factory() if callable(field.default_factory) else field.default
     shown = str(default) if default not in ("", ()) else False
     option = typer.Option(flag, help=help_text, show_default=shown, rich_help_panel=f"Parameters: {group}")
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
 
 
 def from_config(cls: type, values: Mapping[str, Any], table: str) -> Any:

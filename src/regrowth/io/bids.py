@@ -34,6 +34,8 @@ _ENTITIES = (
     "desc",
 )
 _NAME = re.compile(r"^(?P<entities>[a-zA-Z]+-[a-zA-Z0-9]+(?:_[a-zA-Z]+-[a-zA-Z0-9]+)*)_(?P<suffix>[a-zA-Z0-9]+)(?P<ext>\..+)$")
+# How fMRIPrep, FreeSurfer, FastSurfer and SynthSeg users name a map of regions with FreeSurfer ids.
+_PARCELLATIONS = {"aparcaseg", "aparc", "aparcdktaseg", "aparcdkt", "synthseg", "fastsurfer", "freesurfer", "wmparc"}
 _LESION_LABELS = {"tumor", "tumour", "lesion", "gtv", "wt", "l"}
 
 
@@ -116,7 +118,8 @@ def read_cohort(
         Folder with ``sub-*`` folders, ``sub-*_sessions.tsv`` and perhaps ``participants.tsv``.
     derivatives
         Name to folder of derivatives data sets that hold tumour segmentations (``*_dseg.nii.gz``, or binary
-        ``*_label-tumor_mask.nii.gz``) or brain masks.
+        ``*_label-tumor_mask.nii.gz``), brain masks, or maps of regions with FreeSurfer ids (``*_desc-aparcaseg_dseg.nii.gz``,
+        ``*_seg-synthseg_dseg.nii.gz`` and the like).
     participants, sessions
         Labels to keep, with or without ``sub-`` and ``ses-``; all when empty.
     scheme
@@ -280,6 +283,10 @@ def _with_masks(
             kind = entities.get("label", "").lower()
             if suffix == "mask" and kind == "brain" and session.brain_mask is None:
                 session = replace(session, brain_mask=path)
+                continue
+            named = {entities.get(e, "").lower() for e in ("seg", "desc", "atlas")}
+            if suffix == "dseg" and named & _PARCELLATIONS and session.parcellation is None:
+                session = replace(session, parcellation=path)
                 continue
             is_dseg = suffix == "dseg" and entities.get("seg", "tumour") in ("tumour", "tumor") and "desc" not in entities
             is_mask = suffix == "mask" and kind in _LESION_LABELS
