@@ -16,12 +16,21 @@ def _option(default: float, help_text: str, unit: str = "1") -> float:
 
 @dataclass(frozen=True)
 class AnatomyParameters:
-    """Settings of the region map.
+    """Settings of the region map: where it comes from, and how the embedded template is brought to a patient.
 
     A result that fails a check is refused, because a wrong lobe is worse than none. The thresholds lie between what good fits
     and failed ones reached on phantoms and real exams (`benchmarks/README.md`).
     """
 
+    parcellator: Literal["auto", "labelmap", "synthseg", "template"] = field(
+        default="auto",
+        metadata={
+            "help": "source of the region map; auto: a label map from --derivatives, else mri_synthseg if it is installed, else "
+            "the embedded template",
+            "unit": "",
+        },
+    )
+    synthsr: bool = field(default=False, metadata={"help": "run mri_synthsr before mri_synthseg", "unit": ""})
     kind: Literal["affine", "deformable"] = field(
         default="deformable", metadata={"help": "last stage of the registration of the template", "unit": ""}
     )
@@ -34,6 +43,8 @@ class AnatomyParameters:
     min_label_coverage: float = _option(0.5, "refuse a label map that covers a smaller share of the brain outside the lesion")
 
     def __post_init__(self) -> None:
+        if self.parcellator not in ("auto", "labelmap", "synthseg", "template"):
+            raise ParameterError(f"there is no parcellator {self.parcellator!r}; use auto, labelmap, synthseg or template")
         if self.kind not in ("affine", "deformable"):
             raise ParameterError(f"template registration {self.kind!r} is not offered; use 'affine' or 'deformable'")
         if not 0 <= self.lesion_margin_mm < 50:
