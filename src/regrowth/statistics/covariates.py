@@ -104,7 +104,9 @@ def checked_covariates(covariates: ArrayLike, names: Sequence[str], n: int) -> t
         raise ParameterError("covariates must be numbers; write a category as 0 and 1") from None
     x = x[:, None] if x.ndim == 1 else x
     if x.shape != (n, len(labels)) or not labels:
-        raise ParameterError(f"covariates must be of shape ({n}, {len(labels)}) for {n} patients and {len(labels)} names, not {x.shape}")
+        raise ParameterError(
+            f"covariates must be of shape ({n}, {len(labels)}) for {n} patients and {len(labels)} names, not {x.shape}"
+        )
     if len(set(labels)) < len(labels):
         raise ParameterError(f"covariates need different names, not {', '.join(labels)}")
     bad = ~np.isfinite(x)
@@ -137,11 +139,15 @@ def _refuse_collinear(rows: np.ndarray, names: tuple[str, ...]) -> None:
     flat = diagonal <= _COLLINEAR
     if flat.any():
         which = ", ".join(names[j] for j in np.flatnonzero(flat))
-        raise ParameterError(f"{which} does not vary among the patients at risk when events happen (within strata); leave it out")
+        raise ParameterError(
+            f"{which} does not vary among the patients at risk when events happen (within strata); leave it out"
+        )
     root = np.sqrt(diagonal)
     values, vectors = np.linalg.eigh(gram / np.outer(root, root))
     if values[0] > _COLLINEAR:
         return
     tied = np.abs(vectors[:, values <= _COLLINEAR]).max(axis=1) > 1e-4
     which = ", ".join(name for name, is_tied in zip(names, tied, strict=True) if is_tied)
-    raise ParameterError(f"{which} are collinear: one follows from the others, so their effects cannot be told apart; leave one out")
+    raise ParameterError(
+        f"{which} are collinear: one follows from the others, so their effects cannot be told apart; leave one out"
+    )

@@ -1,0 +1,89 @@
+"""How a log-likelihood is maximised: Newton's method with step halving, some coefficients held if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from regrowth.statistics.likelihood import Evaluation
+
+__all__ = ["Maximum", "maximise"]
+
+STEP_TOLERANCE = 1e-9
+"""Largest last step, in standard deviations of the covariates, at which the solver has arrived."""
+
+_MAX_STEP = 5.0
+_MAX_ITERATIONS = 200
+# When the likelihood has stopped rising while coefficients still walk, it has no maximum: its slope dies off as exp(-b).
+_FLAT = 1e-9
+_WALKING = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """Where the solver stopped: (p,) coefficients, the evaluation there, how many steps, and whether it arrived.
+
+    `escaping` is the (p,) last step where the likelihood rises for ever in that direction, else None.
+    """
+
+    beta: np.ndarray
+    at: Evaluation
+    iterations: int
+    converged: bool
+    escaping: np.ndarray | None = None
+
+
+def maximise(
+    function: Callable[[np.ndarray], Evaluation], start: np.ndarray, free: np.ndarray | None = None, *, bounded: bool = False
+) -> Maximum:
+    """Maximise a function that is given with its gradient and information.
+
+    Parameters
+    ----------
+    function
+        Coefficients (p,) to `Evaluation`.
+    start
+        (p,) first coefficients; those that are held keep these values.
+    free
+        (p,) bool, which coefficients may move; all if None.
+    bounded
+        Whether a penalty makes sure that there is a maximum, so that escape is not looked for.
+    """
+    beta = start.astype(np.float64)
+    free = np.ones(len(beta), dtype=bool) if free is None else free
+    at = function(beta)
+    if not free.any():
+        return Maximum(beta, at, 0, True)
+    for iteration in range(1, _MAX_ITERATIONS + 1):
+        step = np.zeros_like(beta)
+        try:
+            step[free] = np.linalg.solve(at.information[np.ix_(free, free)], at.gradient[free])
+        except np.linalg.LinAlgError:
+            return Maximum(beta, at, iteration, False, None if bounded else at.gradient)
+        size = float(np.abs(step).max())
+        if not np.isfinite(size):
+            return Maximum(beta, at, iteration, False)
+        if size < STEP_TOLERANCE:
+            return Maximum(beta, at, iteration, True)
+        if not bounded and size > _WALKING and 0.5 * float(at.gradient @ step) < _FLAT:
+            return Maximum(beta, at, iteration, False, step)
+        step *= min(1.0, _MAX_STEP / size)
+        moved = _halve(function, beta, at, step)
+        if moved is None:  # no rise within the precision of the numbers: as good as it gets
+            return Maximum(beta, at, iteration, size < 1e-5)
+        beta, at = moved
+    return Maximum(beta, at, _MAX_ITERATIONS, False)
+
+
+def _halve(
+    function: Callable[[np.ndarray], Evaluation], beta: np.ndarray, at: Evaluation, step: np.ndarray
+) -> tuple[np.ndarray, Evaluation] | None:
+    allowance = 1e-12 * (1.0 + abs(at.value))
+    for _ in range(40):
+        there = function(beta + step)
+        if np.isfinite(there.value) and there.value >= at.value - allowance:
+            return beta + step, there
+        step = step / 2
+    return None
