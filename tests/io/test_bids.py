@@ -194,3 +194,15 @@ def test_a_map_of_regions_is_no_tumour_segmentation(tmp_path, name):
     assert patient.baseline.parcellation == anat / f"sub-01_ses-preop_{name}.nii.gz"
     assert patient.baseline.segmentation is None
     assert patient.followups[0].parcellation is None
+
+
+def test_patients_that_are_only_in_one_of_table_and_images_are_listed_by_name(tmp_path):
+    for label in ("01", "02", "03"):
+        write_patient(tmp_path, label)
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-01\t60\nsub-07\t50\nsub-08\t51\n")
+    text = " ".join(p.message for p in read_cohort(tmp_path).problems)
+    assert "no row for sub-02, sub-03" in text
+    assert "lists sub-07, sub-08 without a folder" in text
+    asked = " ".join(p.message for p in read_cohort(tmp_path, participants=["01"]).problems)
+    assert "sub-07" not in asked
+    assert "sub-02" not in asked

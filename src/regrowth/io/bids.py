@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,7 +156,18 @@ def read_cohort(
             continue
         problems += remarks
         patients.append(patient)
+    if clinical:
+        problems += _unmatched(found, wanted, clinical, whole=not participants)
     return Cohort(tuple(patients), tuple(problems))
+
+
+def _unmatched(found: Collection[str], wanted: Sequence[str], clinical: Collection[str], *, whole: bool) -> list[Problem]:
+    """Name the patients that are only in the clinical table or only among the images."""
+    without = [f"sub-{p}" for p in wanted if p not in clinical]
+    unseen = [f"sub-{p}" for p in clinical if p not in found] if whole else []
+    texts = [f"participants.tsv has no row for {', '.join(without)}: no clinical data of them"] if without else []
+    texts += [f"participants.tsv lists {', '.join(unseen)} without a folder of images"] if unseen else []
+    return [Problem("", "", text, False) for text in texts]
 
 
 def _clinical(bids_dir: Path, problems: list[Problem]) -> dict[str, dict[str, str]]:
