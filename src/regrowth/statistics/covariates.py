@@ -48,6 +48,14 @@ class Design:
         """Number of events."""
         return int(self.event.sum())
 
+    def used_strata(self) -> list[np.ndarray]:
+        """Give the (n,) bool masks of the strata with events, in the order of `likelihood`."""
+        return _with_events(self.stratum, self.event)
+
+    def event_times(self) -> list[np.ndarray]:
+        """Give the times of the events of each stratum of `likelihood`, latest first as the events lie there."""
+        return [np.sort(self.time[mask & self.event])[::-1] for mask in self.used_strata()]
+
     def same_patients(self, other: Design) -> bool:
         """Tell whether times, events and strata are those of another design, in the same order."""
         pairs = ((self.time, other.time), (self.event, other.event), (self.stratum, other.stratum))
@@ -82,10 +90,10 @@ def design(
         raise ParameterError(f"{which} does not vary among the {len(times)} patients; leave it out")
     scaled = (x - means) / scales
     # A stratum without events says nothing; in the others nothing is learnt from who left before the first event.
-    used = [(s, mask) for s in range(len(stratum_names)) if events[mask := stratum == s].any()]
+    used = _with_events(stratum, events)
     if penalty != "ridge":
-        _refuse_collinear(np.concatenate([_informative(scaled, times, events, mask) for _, mask in used]), labels)
-    likelihood = PartialLikelihood(tuple(risk_sets(times[mask], events[mask], scaled[mask]) for _, mask in used))
+        _refuse_collinear(np.concatenate([_informative(scaled, times, events, mask) for mask in used]), labels)
+    likelihood = PartialLikelihood(tuple(risk_sets(times[mask], events[mask], scaled[mask]) for mask in used))
     return Design(labels, times, events, x, stratum, stratum_names, means, scales, likelihood, penalty, float(strength))
 
 
@@ -126,6 +134,10 @@ def _strata(strata: ArrayLike | None, n: int) -> tuple[np.ndarray, tuple[str, ..
         raise ParameterError("the stratum of some patients is missing; leave them out or give them a stratum of their own")
     found, place = np.unique(values, return_inverse=True)
     return place.astype(np.int64), tuple(str(v) for v in found)
+
+
+def _with_events(stratum: np.ndarray, event: np.ndarray) -> list[np.ndarray]:
+    return [mask for s in range(int(stratum.max()) + 1) if event[mask := stratum == s].any()]
 
 
 def _informative(scaled: np.ndarray, times: np.ndarray, events: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["Evaluation", "PartialLikelihood", "Penalty", "RiskSets", "objective", "risk_sets"]
+__all__ = ["Evaluation", "PartialLikelihood", "Penalty", "RiskSets", "objective", "risk_sets", "schoenfeld"]
 
 Penalty = Literal["none", "ridge", "firth"]
 
@@ -171,3 +171,14 @@ class PartialLikelihood:
 def objective(likelihood: PartialLikelihood, penalty: Penalty, strength: float) -> Callable[[np.ndarray], Evaluation]:
     """Give the function of the coefficients that a penalty asks to maximise."""
     return lambda beta: likelihood.evaluate(beta, penalty, strength)
+
+
+def schoenfeld(sets: RiskSets, beta: np.ndarray) -> np.ndarray:
+    """Give the (d, p) residuals of the events of one stratum, latest first, in the scale of its covariates.
+
+    Covariates minus their mean over the risk set; tied events share the mean over the steps of Efron's method.
+    """
+    mean = _Moments(sets, beta).mean
+    size = np.diff(np.append(sets.first, len(sets.rows)))
+    shared = np.add.reduceat(mean, sets.first, axis=0) / size[:, None]
+    return sets.x[sets.rows] - shared[sets.tie]
