@@ -8,10 +8,13 @@ from pathlib import Path
 
 from regrowth.errors import BidsError
 
-__all__ = ["PHASES", "SEQUENCES", "Patient", "Session"]
+__all__ = ["CLINICAL_STATUS", "PHASES", "SEQUENCES", "Patient", "Session"]
 
 PHASES = ("preop", "postop", "planning", "postradiotherapy", "followup", "progression")
 """Phases of treatment, in their usual order."""
+
+CLINICAL_STATUS = ("improved", "stable", "worse")
+"""How a patient is, compared with the exam before; ``worse`` means by the tumour."""
 
 SEQUENCES = ("T1wce", "T1w", "T2w", "FLAIR")
 """Anatomical sequences, in order of preference as the reference of a session."""
@@ -45,6 +48,10 @@ class Session:
         The published geometry was lost, so that millimetres are nominal (sidecar ``SpacingIsNominal``).
     is_synthetic
         The images were computed, not measured (sidecar ``Synthetic``).
+    steroids_mg
+        Daily corticosteroids in mg dexamethasone or equivalent at the time of the exam; None if not known.
+    clinical_status
+        One of `CLINICAL_STATUS` against the exam before; None if not known.
     """
 
     label: str
@@ -58,6 +65,8 @@ class Session:
     parcellation: Path | None = None
     spacing_is_nominal: bool = False
     is_synthetic: bool = False
+    steroids_mg: float | None = None
+    clinical_status: str | None = None
 
     def reference(self) -> str | None:
         """Name the sequence that the session is aligned to: contrast-enhanced T1w, else T1w, T2w, FLAIR."""

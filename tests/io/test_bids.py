@@ -206,3 +206,19 @@ def test_patients_that_are_only_in_one_of_table_and_images_are_listed_by_name(tm
     asked = " ".join(p.message for p in read_cohort(tmp_path, participants=["01"]).problems)
     assert "sub-07" not in asked
     assert "sub-02" not in asked
+
+
+def test_corticosteroids_and_clinical_status_of_an_exam_are_read_where_given(tmp_path):
+    folder = write_patient(tmp_path, "01")
+    header = HEADER.strip() + "\tsteroids_mg\tclinical_status\n"
+    (folder / "sub-01_sessions.tsv").write_text(header + "ses-preop\t0\tpreop\t4\tn/a\nses-fu\t90\tfollowup\tn/a\tworse\n")
+    (patient,) = read_cohort(tmp_path).patients
+    assert [(s.steroids_mg, s.clinical_status) for s in patient.sessions] == [(4.0, None), (None, "worse")]
+
+
+@pytest.mark.parametrize(("cells", "words"), [("much\tstable", "steroids_mg is 'much'"), ("4\tfine", "clinical_status 'fine'")])
+def test_a_dose_or_a_status_that_is_none_is_refused(tmp_path, cells, words):
+    folder = write_patient(tmp_path, "01", sessions=("preop",))
+    header = HEADER.strip() + "\tsteroids_mg\tclinical_status\n"
+    (folder / "sub-01_sessions.tsv").write_text(header + f"ses-preop\t0\tpreop\t{cells}\n")
+    assert words in message_for(tmp_path)

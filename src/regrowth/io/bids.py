@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from regrowth.clinical import PHASES, Patient, Session
+from regrowth.clinical import CLINICAL_STATUS, PHASES, Patient, Session
 from regrowth.errors import BidsError, InputError
 from regrowth.io.tables import read_json, read_tsv
 from regrowth.labels import label_scheme
@@ -209,13 +210,11 @@ def _patient(
                 Problem(label, name, f"{place}: no T1w, T2w or FLAIR image in anat/; the session is left out", False)
             )
             continue
-        day, phase = timeline[name]
         facts = [_sidecar(p) for p in images.values()]
         session = Session(
             name,
-            day,
-            phase,
-            images,
+            images=images,
+            **timeline[name],
             spacing_is_nominal=any(f.get("SpacingIsNominal") is True for f in facts),
             is_synthetic=any(f.get("Synthetic") is True for f in facts),
         )
@@ -227,11 +226,12 @@ def _patient(
     return Patient(label, tuple(sessions), clinical), problems
 
 
-def _timeline(label: str, folder: Path) -> dict[str, tuple[int, str]]:
+def _timeline(label: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the sessions of a patient: label to day, phase and, where given, corticosteroids and clinical status."""
     path = folder / f"sub-{label}_sessions.tsv"
     if not path.is_file():
         raise BidsError(f"{path}: absent; write one row per session with session_id, days_from_baseline, phase")
-    out: dict[str, tuple[int, str]] = {}
+    out: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(read_tsv(path), start=2):
         where = f"{path}, row {number}"
         for column in ("session_id", "days_from_baseline", "phase"):
@@ -251,8 +251,22 @@ def _timeline(label: str, folder: Path) -> dict[str, tuple[int, str]]:
             )
         if row["phase"] not in PHASES:
             raise BidsError(f"{where}: unknown phase {row['phase']!r}; use one of {', '.join(PHASES)}")
-        out[session] = (int(day), row["phase"])
+        out[session] = {"day": int(day), "phase": row["phase"], **_condition(row, where)}
     return out
+
+
+def _condition(row: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Read how the patient was at the exam: optional columns of a table of sessions."""
+    dose, status = row.get("steroids_mg", "n/a"), row.get("clinical_status", "n/a")
+    if status not in ("n/a", "", *CLINICAL_STATUS):
+        raise BidsError(f"{where}: unknown clinical_status {status!r}; use one of {', '.join(CLINICAL_STATUS)} or n/a")
+    try:
+        steroids_mg = None if dose in ("n/a", "") else float(dose)
+    except ValueError:
+        steroids_mg = -1.0
+    if steroids_mg is not None and not 0 <= steroids_mg < 1000:
+        raise BidsError(f"{where}: steroids_mg is {dose!r}; write mg of dexamethasone a day, 0 or more, or n/a")
+    return {"steroids_mg": steroids_mg, "clinical_status": None if status in ("n/a", "") else status}
 
 
 def _images(place: Path, label: str, session: str, problems: list[Problem]) -> dict[str, Path]:
