@@ -25,8 +25,8 @@ class AnatomyParameters:
     parcellator: Literal["auto", "labelmap", "synthseg", "template"] = field(
         default="auto",
         metadata={
-            "help": "source of the region map; auto: a label map from --derivatives, else mri_synthseg if it is installed, else "
-            "the embedded template",
+            "help": "source of the region map; auto: a label map from --derivatives, else mri_synthseg if it is installed, "
+            "else the embedded template",
             "unit": "",
         },
     )
@@ -36,10 +36,10 @@ class AnatomyParameters:
     )
     lesion_margin_mm: float = _option(3.0, "margin around the lesion that the registration leaves out", "mm")
     min_mask_dice: float = _option(0.85, "refuse a fit whose brain overlaps less with the patient's (Dice)")
-    min_similarity: float = _option(0.4, "refuse a fit with a lower correlation of tissue classes inside the brain")
+    min_similarity: float = _option(0.4, "refuse a fit with a lower correlation of intensities inside the brain")
     min_stretch: float = _option(0.65, "refuse a fit that shrinks the template more, along any direction")
     max_stretch: float = _option(1.25, "refuse a fit that stretches the template more, along any direction")
-    max_imbalance: float = _option(0.15, "refuse a larger |left - right| / (left + right) of the brain outside the lesion")
+    max_imbalance: float = _option(0.15, "refuse a larger |left - right| / (left + right) of the cerebrum")
     min_label_coverage: float = _option(0.5, "refuse a label map that covers a smaller share of the brain outside the lesion")
 
     def __post_init__(self) -> None:
