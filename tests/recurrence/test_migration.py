@@ -44,6 +44,7 @@ COLUMNS = [
     "within_30mm",
     "n_components",
     "n_small_components",
+    "n_new_satellites",
     "pattern",
     "trend",
 ]

@@ -341,13 +341,12 @@ def component_locations(
     p = parameters or LocationParameters()
     region_volumes(np.zeros(grid.shape, bool), regions, grid)  # refuses another grid before any work
     parts, n = ndimage.label(np.asarray(mask, bool), np.ones((3, 3, 3)))
-    found, small = [], 0
-    for part in range(1, n + 1):
+    sizes_ml = np.bincount(parts.ravel(), minlength=n + 1)[1:] * grid.voxel_volume_ml
+    large = np.flatnonzero(sizes_ml >= p.min_component_ml - _ROUNDING) + 1
+    found = []
+    for part in large:
         inside = parts == part
         volumes = region_volumes(inside, regions, grid)
-        if volumes.total_ml < p.min_component_ml - _ROUNDING:
-            small += 1
-            continue
         r, a, s = (float(v) for v in grid.world(np.argwhere(inside).mean(axis=0)))
         found.append(ComponentLocation(volumes.total_ml, (r, a, s), location(volumes, p, compartment=compartment)))
-    return tuple(sorted(found, key=lambda c: -c.volume_ml)), small
+    return tuple(sorted(found, key=lambda c: -c.volume_ml)), int(n - large.size)

@@ -1,4 +1,13 @@
-"""Which separate parts a recurrence has and how each lies to the primary."""
+"""Which separate parts a recurrence has and how each lies to the primary.
+
+Three ways of calling a part stand side by side. *Local, marginal, distant* (`RecurrenceComponent.kind`) tell how far it is:
+by the share inside the primary or the cavity, else by the gap. *New satellite* (`RecurrenceComponent.is_new_satellite`)
+tells whether it hangs together with what was there: a part that touches neither primary nor cavity. A satellite is
+therefore never local, marginal near the primary and distant beyond ``distant_gap_mm``; a marginal part that touches grew out
+of the primary, one that does not is a satellite. *Multifocal* is a pattern of the patient, not of a part: parts of two
+kinds, or several parts of which at least one does not touch the primary; a single satellite alone is marginal or distant.
+What is new with respect to all earlier exams of a series, and not only to one, says `regrowth.recurrence.series`.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +44,8 @@ class RecurrenceComponent:
         ``local``, ``marginal`` or ``distant``.
     touches_primary
         Whether a voxel overlaps with or is a neighbour (by face, edge or corner) of the primary.
+    touches_cavity
+        The same for the resection cavity outside of the primary, where it is known.
     """
 
     volume_ml: float
@@ -45,6 +56,12 @@ class RecurrenceComponent:
     centroid_ras_mm: tuple[float, float, float]
     kind: ComponentKind
     touches_primary: bool
+    touches_cavity: bool = False
+
+    @property
+    def is_new_satellite(self) -> bool:
+        """Whether the part touches neither the primary nor the cavity."""
+        return not (self.touches_primary or self.touches_cavity)
 
     def as_row(self) -> dict[str, object]:
         """Give one flat row."""
@@ -60,6 +77,8 @@ class RecurrenceComponent:
             "centroid_s_mm": s,
             "class": self.kind,
             "touches_primary": self.touches_primary,
+            "touches_cavity": self.touches_cavity,
+            "is_new_satellite": self.is_new_satellite,
         }
 
 
@@ -92,7 +111,7 @@ def recurrence_components(
     """
     parts, _ = ndimage.label(recurrence, np.ones((3, 3, 3)))
     least = max(parameters.min_component_ml, parameters.min_component_voxels * grid.voxel_volume_ml)
-    beside = float(np.linalg.norm(grid.spacing_mm)) * (1 + 1e-6)
+    primary = outward_mm == 0
     found, small = [], 0
     for part, box in enumerate(ndimage.find_objects(parts), start=1):
         inside = parts[box] == part
@@ -104,6 +123,10 @@ def recurrence_components(
         away = outward_mm[box][inside]
         local_share = float(local[box][inside].mean())
         centroid = grid.world(voxels.mean(axis=0))
+        # Neighbours in voxels, not in mm: with thick slices the diagonal of a voxel spans several voxels of a slice.
+        wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+        around = ndimage.binary_dilation(parts[wide] == part, np.ones((3, 3, 3)))
+        touches_primary = bool((around & primary[wide]).any())
         found.append(
             RecurrenceComponent(
                 volume_ml=volume_ml,
@@ -113,7 +136,8 @@ def recurrence_components(
                 share_inside_or_cavity=local_share,
                 centroid_ras_mm=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
                 kind=component_kind(local_share, float(away.min()), parameters),
-                touches_primary=bool(away.min() <= beside),
+                touches_primary=touches_primary,
+                touches_cavity=bool((around & local[wide] & ~primary[wide]).any()),
             )
         )
     return tuple(sorted(found, key=lambda c: -c.volume_ml)), small

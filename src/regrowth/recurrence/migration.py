@@ -134,6 +134,11 @@ class MigrationDistance:
         return float(np.linalg.norm(self.shift_ras_mm))
 
     @property
+    def n_new_satellites(self) -> int:
+        """How many of the parts touch neither the primary nor the cavity."""
+        return sum(c.is_new_satellite for c in self.components)
+
+    @property
     def label(self) -> str:
         """Name of the recurrence for a reader (see `recurrence_label`)."""
         return recurrence_label(self.pattern, self.trend)
@@ -151,6 +156,7 @@ class MigrationDistance:
             **{f"within_{m}mm": share for m, share in self.within.items()},
             "n_components": len(self.components) if counted else _NAN,
             "n_small_components": self.n_small_components if counted else _NAN,
+            "n_new_satellites": self.n_new_satellites if counted else _NAN,
             "pattern": self.pattern,
             "trend": self.trend,
         }
