@@ -148,8 +148,12 @@ def finish(
     *,
     synthetic: bool,
     dpi: float = 110.0,
+    colours: Literal["few", "all"] = "few",
 ) -> content.Figure:
-    """Write a figure to bytes that depend on nothing but its content."""
+    """Write a figure to bytes that depend on nothing but its content.
+
+    A PNG has 256 colours, of which most are greys; `colours` set to ``all`` keeps those of a shaded picture.
+    """
     if synthetic:
         watermark(figure)
         caption = f"{caption} Synthetic data."
@@ -159,19 +163,20 @@ def finish(
         figure.savefig(stream, format="svg", metadata=metadata)
         data = _adaptive_svg(stream.getvalue())
     else:
-        data = _png(figure, dpi, "SYNTHETIC" if synthetic else "")
+        data = _png(figure, dpi, "SYNTHETIC" if synthetic else "", reduce=colours == "few")
     return content.Figure(name, caption, good, failure, data, kind)
 
 
-def _png(figure: Figure, dpi: float, description: str) -> bytes:
-    """Write a PNG of 256 colours, about half as large as one of all colours."""
+def _png(figure: Figure, dpi: float, description: str, reduce: bool = True) -> bytes:
+    """Write a PNG, by default of 256 colours: about half as large as one of all colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import PngImagePlugin
+    from PIL import Image, PngImagePlugin
 
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    reduced = _indexed(np.asarray(canvas.buffer_rgba())[..., :3])
+    rgb = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    reduced = _indexed(rgb) if reduce else Image.fromarray(rgb)
     notes = PngImagePlugin.PngInfo()
     if description:
         notes.add_text("Description", description)
