@@ -222,7 +222,11 @@ def migration(
         status = {"a_empty": "no_primary", "b_empty": "no_recurrence"}.get(empty, empty)
         return replace(start, status=status, reason=reason)
     # The grid of the crop has another origin, so all that follows takes both from it.
-    box = common_box(primary, recurrence)
+    # One voxel more, so that a cavity beside the recurrence is seen.
+    one, two, three = (
+        slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(common_box(primary, recurrence), grid.shape, strict=True)
+    )
+    box = (one, two, three)
     return _measured(
         start,
         primary[box],
