@@ -218,7 +218,7 @@ def lesion_sizes(mask: np.ndarray, grid: Grid, *, measurable_mm: float = 10.0) -
     for part, box in enumerate(ndimage.find_objects(parts), start=1):
         inside = parts[box] == part
         affine = grid.affine.copy()
-        affine[:3, 3] = grid.world([s.start for s in box])
+        affine[:3, 3] = grid.world(np.array([s.start for s in box]))
         size = bidimensional_product(inside, Grid(inside.shape, affine), measurable_mm=measurable_mm)
         found.append(replace(size, slice_index=(size.slice_index or 0) + box[size.slice_axis].start))
     return tuple(sorted(found, key=lambda s: -s.product_mm2))
