@@ -33,6 +33,7 @@ def render_cohort(report: CohortReport) -> str:
             title=report.title,
             flags=sorted_flags(report.flags),
             sections=sections,
+            has_patients=_has_patients(report),
             patients=_linked(table_view(patient_table(report)), report.rows),
             status=_status(report),
         )
@@ -88,18 +89,29 @@ def _linked(view: TableView, rows: tuple[PatientRow, ...]) -> TableView:
     return replace(view, rows=tuple(out))
 
 
+def _has_patients(report: CohortReport) -> bool:
+    """Tell whether the page is about patients with pages of their own, and not about a plain table."""
+    return bool(report.rows) or not report.sections
+
+
 def _sections(report: CohortReport) -> tuple[Section, ...]:
     figures = tuple(d for d in report.distributions if isinstance(d, Figure))
     tables = tuple(d for d in report.distributions if isinstance(d, Table))
     nothing = "no patient has a result yet"
+    first = Section("Distributions", "distributions", "", figures, tables, None if report.distributions else nothing)
+    last = Section("Mosaic", "mosaic", "", report.mosaics, (), None if report.mosaics else nothing)
+    whole = _has_patients(report)
     return (
-        Section("Distributions", "distributions", "", figures, tables, None if report.distributions else nothing),
-        Section("Mosaic", "mosaic", "", report.mosaics, (), None if report.mosaics else nothing),
+        *([first] if whole or report.distributions else []),
+        *report.sections,
+        *([last] if whole or report.mosaics else []),
     )
 
 
 def _status(report: CohortReport) -> list[tuple[str, str, str]]:
-    """Say what ran, for how many, and what failed."""
+    """Say what ran, for how many, and what failed; of a plain table, which parts are done."""
+    if not _has_patients(report):
+        return status_lines(report.sections, tuple(failure_line(f) for f in report.failures))
     counts = {s: sum(row.status == s for row in report.rows) for s in ("done", "incomplete", "failed")}
     total = len(report.rows)
     noun = "patient" if total == 1 else "patients"
@@ -108,4 +120,4 @@ def _status(report: CohortReport) -> list[tuple[str, str, str]]:
         lines.append(("skipped", "Incomplete", f"{counts['incomplete']} of {total} {noun}, with the reason in the table."))
     if counts["failed"]:
         lines.append(("failed", "Failed", f"{counts['failed']} of {total} {noun}, with the reason in the table."))
-    return lines + status_lines((), tuple(failure_line(f) for f in report.failures))[1:]
+    return lines + status_lines(report.sections, tuple(failure_line(f) for f in report.failures))[1:]

@@ -329,6 +329,15 @@ class CohortReport:
         What failed, with the patient.
     ran
         What ran: plain text.
+    sections
+        Further parts, such as survival or transitions, after the distributions and before the mosaic. With sections and no
+        rows the page has neither a table of patients nor empty parts for distributions and mosaic: it can then show the
+        analysis of a plain table.
+
+    Raises
+    ------
+    ParameterError
+        If an anchor is used twice or belongs to a part of the page.
     """
 
     title: str
@@ -346,11 +355,15 @@ class CohortReport:
     provenance: tuple[tuple[str, str], ...] = ()
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+    def __post_init__(self) -> None:
+        _unique_anchors(self.sections, self.title, frozenset({"patients", "distributions", "mosaic"}))
 
 
-def _unique_anchors(sections: tuple[Section, ...], where: str) -> None:
+def _unique_anchors(sections: tuple[Section, ...], where: str, parts: frozenset[str] = frozenset()) -> None:
     taken = [s.anchor for s in sections]
-    reserved = {"summary", "flags", "methods", "errors", "about", "top"}
+    reserved = {"summary", "flags", "methods", "errors", "about", "top"} | parts
     twice = sorted({a for a in taken if taken.count(a) > 1 or a in reserved})
     if twice:
         raise ParameterError(f"{where}: the section anchor(s) {', '.join(twice)} are used twice or reserved; rename them")

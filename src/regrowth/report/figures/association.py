@@ -17,6 +17,7 @@ from regrowth.report.figures.survival import GROUP_COLOURS, p_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 __all__ = ["Regression", "cut_figure", "scatter_figure"]
 
@@ -115,6 +116,10 @@ def cut_figure(
         canvas.quiet(ax)
         if again.size:
             _stability(axes[1, 0], again, interval)
+        elif interval is not None and np.isfinite(interval).all():
+            ax.axvspan(*interval, color=_ORANGE, alpha=0.13, linewidth=0)
+            handles += [ax.fill_between([], [], color=_ORANGE, alpha=0.25)]
+            labels.append(f"bootstrap interval of the cut: {interval[0]:.3g} to {interval[1]:.3g}")
         axes[-1, 0].set_xlabel(f"{quantity} ({unit})" if unit else quantity)
         words = "" if p_value is None else f" · permutation {p_words(p_value)}"
         figure.suptitle(textwrap.shorten(title, 60) + words, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
@@ -153,6 +158,7 @@ def scatter_figure(
     line: Regression | None = None,
     spearman: tuple[float, float, float, float] | None = None,
     groups: Sequence[str] | None = None,
+    log_x: bool = False,
     log_y: bool = False,
     fit: bool = True,
     synthetic: bool = False,
@@ -162,20 +168,20 @@ def scatter_figure(
     Parameters
     ----------
     x, y
-        (n,) values; patients with an unknown value (or, on a logarithmic axis, none above 0) are counted, not drawn.
+        (n,) values; patients with an unknown value (or, on a logarithmic axis, 0 or less) are counted, not drawn.
     name, title, synthetic
         As in `segmentation_figure`.
     x_label, y_label
         Labels with units.
     line
-        Regression made elsewhere; without it a straight line by least squares (of log y where `log_y`) with the 95 %
-        interval of its mean.
+        Regression made elsewhere; without it a straight line by least squares (of the logarithm on a logarithmic axis) with
+        the 95 % interval of its mean.
     spearman
         rho, lower, upper, p; None writes nothing.
     groups
         (n,) class of each patient, which colours the dots; the six commonest are named.
-    log_y
-        Logarithmic axis of y.
+    log_x, log_y
+        Logarithmic axes.
     fit
         Whether to draw a line at all; fewer than 4 patients give none.
 
@@ -192,26 +198,29 @@ def scatter_figure(
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.shape != y.shape or x.ndim != 1 or (groups is not None and len(groups) != x.size):
         raise ParameterError(f"{title}: {x.shape} and {y.shape} values (and groups) must have one length")
-    known = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not log_y))
+    known = np.isfinite(x) & np.isfinite(y) & ((x > 0) | (not log_x)) & ((y > 0) | (not log_y))
     if not known.any():
         raise ParameterError(f"{title}: no patient has both values; leave the figure out")
     count, lost = int(known.sum()), int((~known).sum())
-    regression = (line or _least_squares(x[known], y[known], log_y)) if fit else None
+    regression = (line or _least_squares(x[known], y[known], log_x, log_y)) if fit else None
     with canvas.drawing():
         figure, axes = canvas.new_chart(_WIDTH_IN, 4.3)
         ax = axes[0, 0]
+        if log_x:
+            ax.set_xscale("log")
         if log_y:
             ax.set_yscale("log")
         if regression is not None:
             ax.fill_between(regression.x, regression.lower, regression.upper, color=_BLUE, alpha=0.16, linewidth=0)
             ax.plot(regression.x, regression.y, color=_BLUE, linewidth=1.8)
         _dots(ax, x[known], y[known], None if groups is None else [g for g, k in zip(groups, known, strict=True) if k])
-        if log_y:
-            _plain_log(ax)
+        for axis, logarithmic in ((ax.xaxis, log_x), (ax.yaxis, log_y)):
+            if logarithmic:
+                _plain_log(axis)
         ax.set(xlabel=x_label, ylabel=y_label)
         ax.margins(0.04)
         canvas.quiet(ax, "both")
-        words = f"n = {count}" + (f", {lost} not shown (unknown)" if lost else "")
+        words = f"n = {count}" + (f", {lost} not shown (unknown{' or 0' if log_x or log_y else ''})" if lost else "")
         if spearman is not None:
             rho, low, high, p = spearman
             bounds = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) and math.isfinite(high) else ""
@@ -223,20 +232,23 @@ def scatter_figure(
         caption = f"{title}: each dot is one patient ({words})."
         if regression is not None:
             caption += (
-                " Line: linear regression" + (" of the logarithm" if log_y else "") + " with the 95 % interval of its mean."
+                " Line: linear regression"
+                + (" of logarithms" if log_x or log_y else "")
+                + " with the 95 % interval of its mean."
             )
         good = "Dots spread evenly about the line, no single patient that turns it."
         failure = "A slope that hangs on one or two dots, a heap at zero, or values at the edge of what can be measured."
         return canvas.finish(figure, "svg", name, caption, good, failure, synthetic=synthetic)
 
 
-def _least_squares(x: np.ndarray, y: np.ndarray, log_y: bool) -> Regression | None:
+def _least_squares(x: np.ndarray, y: np.ndarray, log_x: bool, log_y: bool) -> Regression | None:
     """Fit a straight line; the interval of its mean is ``y ± t s sqrt(1/n + (x - mean)^2 / Sxx)``."""
     from scipy import stats
 
     if x.size < 4 or np.ptp(x) == 0:
         return None
     target = np.log(y) if log_y else y
+    x = np.log(x) if log_x else x
     centred = x - x.mean()
     sxx = float(centred @ centred)
     slope = float(centred @ target) / sxx
@@ -246,7 +258,7 @@ def _least_squares(x: np.ndarray, y: np.ndarray, log_y: bool) -> Regression | No
     mean = target.mean() + slope * (at - x.mean())
     half = float(stats.t.ppf(0.975, x.size - 2)) * s * np.sqrt(1 / x.size + (at - x.mean()) ** 2 / sxx)
     lines = (mean, mean - half, mean + half)
-    return Regression(at, *(np.exp(v) if log_y else v for v in lines))
+    return Regression(np.exp(at) if log_x else at, *(np.exp(v) if log_y else v for v in lines))
 
 
 def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, groups: Sequence[str] | None) -> None:
@@ -273,9 +285,9 @@ def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, groups: Sequence[str] | None) 
         )
 
 
-def _plain_log(ax: Axes) -> None:
+def _plain_log(axis: Axis) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_minor_formatter(NullFormatter())

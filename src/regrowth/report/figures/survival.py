@@ -170,6 +170,7 @@ def incidence_figure(
     same = _same_patients(list(shown.values()))
     if stacked and not same:
         raise ParameterError(f"{title}: only causes of the same patients can be stacked; draw lines instead")
+    level = float(next(iter(shown.values())).level)
     end, ticks = _axis(shown.values(), per, max_time)
     lines = [(f"{group} (n = {c.n}, {_events(c.n_events)})", _at(c, ticks, per, unit)) for group, c in shown.items()]
     rows = {"at risk": next(iter(shown.values()))} if same else shown
@@ -184,7 +185,7 @@ def incidence_figure(
                 _step(ax, np.asarray(curve.times, float) / per, bounds[0], bounds[1], bounds[2], colour, alpha)
         _dress(ax, end, ticks, f"{quantity} (%)", unit)
         _risk_table(table, rows, ticks * per, ticks, end, coloured=not same)
-        how = "stacked to 100 %" if stacked else "with pointwise 95 % intervals (bands)"
+        how = "stacked to 100 %" if stacked else f"with pointwise {100 * level:g} % intervals (bands)"
         caption = f"{title}: cumulative incidence (Aalen-Johansen), {how}; the number at risk stands beneath."
         good = "Curves that level off before the number at risk runs out; the causes together never exceed 100 %."
         failure = "Incidence read off one minus Kaplan-Meier would lie above these curves: it counts the dead as still at risk."
