@@ -35,7 +35,8 @@ class CoxFit:
         (p, p) of the coefficients: inverse of the information; with a ridge, of the penalised information; with Firth's
         penalty, of the information without the penalty.
     log_likelihood, null_log_likelihood
-        What was maximised, penalty included, at the coefficients and at 0.
+        What was maximised, penalty included, at the coefficients and at 0. The information in Firth's penalty is taken per
+        standard deviation of the covariates, so that it does not depend on their units.
     n, n_events
         Patients and events.
     penalty, strength
@@ -160,8 +161,9 @@ def cox(
         p names.
     penalty
         ``none``; ``ridge``, which subtracts strength / 2 * sum (b sd)^2 from the log-likelihood, sd being the sample standard
-        deviation of the covariate (``penalizer`` of lifelines is strength / n); ``firth``, which adds 1/2 log det I(b), is
-        finite under separation and less biased in small samples.
+        deviation of the covariate (``penalizer`` of lifelines is strength / n); ``firth``, which adds 1/2 log det I(b): it is
+        finite under separation, and its profile intervals keep their coverage in small samples. It does not always lessen
+        the bias: in small groups of unequal size it may pull towards equal shares of the risk.
     strength
         Of the ridge, above 0; 0 for the others.
     strata

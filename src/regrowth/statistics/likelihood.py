@@ -73,13 +73,12 @@ class _Moments:
         # Ratios do not change when all risks are scaled; this keeps exp() in range.
         shift = eta.max()
         self.weight = np.exp(eta - shift)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            denominator = self._sum(self.weight)
-            self.inverse = 1.0 / denominator
-            self.log_likelihood = float(eta[sets.rows].sum() - np.log(denominator).sum() - shift * len(sets.rows))
-            # How much of each patient's weight enters, over all the risk sets that hold the patient.
-            self.entered = self.weight * self._spread(self.inverse)
-            self.mean = self.expectation(self.weight[:, None] * sets.x)
+        denominator = self._sum(self.weight)
+        self.inverse = 1.0 / denominator
+        self.log_likelihood = float(eta[sets.rows].sum() - np.log(denominator).sum() - shift * len(sets.rows))
+        # How much of each patient's weight enters, over all the risk sets that hold the patient.
+        self.entered = self.weight * self._spread(self.inverse)
+        self.mean = self.expectation(self.weight[:, None] * sets.x)
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
         """Sum (n, ...) over the risk set of each event (d, ...), tied events taken out as Efron says."""
@@ -136,10 +135,6 @@ class PartialLikelihood:
 
     strata: tuple[RiskSets, ...]
 
-    def value(self, beta: np.ndarray) -> float:
-        """Give the log partial likelihood without a penalty."""
-        return sum(_Moments(s, beta).log_likelihood for s in self.strata)
-
     def evaluate(self, beta: np.ndarray, penalty: Penalty = "none", strength: float = 0.0) -> Evaluation:
         """Give value, gradient and information of the penalised log-likelihood at (p,) coefficients.
 
@@ -150,10 +145,12 @@ class PartialLikelihood:
         the coefficients' variance is estimated. The penalty uses the information of Efron's likelihood; ``coxphf`` of R
         uses Breslow's, so that the two differ a little where times are tied and agree where they are not.
         """
-        moments = [_Moments(s, beta) for s in self.strata]
-        value = float(sum(m.log_likelihood for m in moments))
-        gradient = np.sum([m.gradient() for m in moments], axis=0)
-        information = np.sum([m.information() for m in moments], axis=0)
+        # Far from any maximum weights may vanish; the solver turns back when a value is not finite.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            moments = [_Moments(s, beta) for s in self.strata]
+            value = float(sum(m.log_likelihood for m in moments))
+            gradient = np.sum([m.gradient() for m in moments], axis=0)
+            information = np.sum([m.information() for m in moments], axis=0)
         if penalty == "ridge":
             value -= 0.5 * strength * float(beta @ beta)
             gradient = gradient - strength * beta

@@ -19,6 +19,7 @@ _MAX_ITERATIONS = 200
 # When the likelihood has stopped rising while coefficients still walk, it has no maximum: its slope dies off as exp(-b).
 _FLAT = 1e-9
 _WALKING = 0.05
+_BEYOND = 40.0  # no hazard ratio per standard deviation is exp(40)
 _DIFFERENCE = 1e-6
 
 
@@ -78,6 +79,8 @@ def maximise(
             return Maximum(beta, at, iteration, True)
         if not bounded and size > _WALKING and 0.5 * float(at.gradient @ step) < _FLAT:
             return Maximum(beta, at, iteration, False, step)
+        if not bounded and np.abs(beta).max() > _BEYOND:
+            return Maximum(beta, at, iteration, False, beta)
         is_slow = is_slow or (bounded and size < _MAX_STEP and size > 0.2 * last_size)
         last_size = size
         step *= min(1.0, _MAX_STEP / size)
@@ -107,7 +110,11 @@ def _halve(
     allowance = 1e-12 * (1.0 + abs(at.value))
     for _ in range(40):
         there = function(beta + step)
-        if np.isfinite(there.value) and there.value >= at.value + 1e-4 * float(at.gradient @ step) - allowance:
+        if _is_finite(there) and there.value >= at.value + 1e-4 * float(at.gradient @ step) - allowance:
             return beta + step, there
         step = step / 2
     return None
+
+
+def _is_finite(at: Evaluation) -> bool:
+    return bool(np.isfinite(at.value) and np.isfinite(at.gradient).all() and np.isfinite(at.information).all())
