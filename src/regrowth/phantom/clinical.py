@@ -153,9 +153,8 @@ def _person(rng: np.random.Generator) -> dict[str, object]:
 
 
 def _tumour(rng: np.random.Generator) -> dict[str, object]:
-    core = round(float(np.exp(rng.normal(np.log(24.0), 0.7))), 2)
-    oedema = round(core / float(np.exp(rng.normal(np.log(0.5), 0.8))), 2)
-    core, oedema = max(core, 0.1), max(oedema, 0.1)
+    core = round(float(np.clip(np.exp(rng.normal(np.log(24.0), 0.7)), 1, 150)), 2)
+    oedema = round(float(np.clip(core / np.exp(rng.normal(np.log(0.5), 0.8)), 2, 300)), 2)
     location = str(rng.choice(LOCATIONS, p=LOCATION_SHARES))
     side = "midline" if location == "midline/bilateral" else str(rng.choice(["left", "right"]))
     return {

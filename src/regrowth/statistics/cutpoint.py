@@ -21,17 +21,27 @@ _SPLINE_QUANTILES = (0.10, 0.50, 0.90)  # of three knots, as Harrell recommends 
 
 @dataclass(frozen=True)
 class PublishedCut:
-    """A cut from the literature: value, hazard ratio of at most the cut against above, its 95 % interval, and the source."""
+    """A cut from the literature: hazard ratio of at most the cut against above, 95 % interval, p-value, patients, source."""
 
     value: float
     hazard_ratio: float
     lower: float
     upper: float
+    p_value: float
+    n: int
+    endpoint: str
     source: str
 
 
 PUBLISHED_CUT = PublishedCut(
-    0.324, 0.56, 0.37, 0.84, "Hannisdal et al. 2025, npj Precision Oncology: adjusted hazard ratio of overall survival"
+    0.324,
+    0.56,
+    0.37,
+    0.84,
+    0.006,
+    195,
+    "os",
+    "Hannisdal et al. 2025, npj Precision Oncology (adjusted, found in the same patients)",
 )
 """Ratio of CE core to NE of the primary tumour."""
 

@@ -101,7 +101,11 @@ def variable_columns(table: ClinicalTable, variable: str) -> tuple[tuple[str, ..
     others = [level for level in order if level != reference]
     columns = [np.where(values == "", np.nan, (values == level).astype(np.float64)) for level in others]
     data = np.column_stack(columns).astype(np.float64) if columns else np.empty((len(table), 0))
-    return tuple(f"{variable}_{level}" for level in others), data, f"{variable}: against {reference}" if reference else ""
+    return (
+        tuple(f"{variable}_{level}" for level in others),
+        data,
+        f"{variable}: the reference level is {reference}" if reference else "",
+    )
 
 
 def model_matrix(table: ClinicalTable, variables: Sequence[str] = VARIABLES, *, among: np.ndarray | None = None) -> ModelMatrix:
