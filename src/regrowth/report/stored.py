@@ -58,5 +58,5 @@ def _stored(value: Value) -> Any:
 
 def _value(stored: Any) -> Value:
     if not isinstance(stored, dict):
-        return stored  # type: ignore[no-any-return]
+        return stored
     return Missing(stored["missing"]) if "missing" in stored else Mark(stored["mark"], stored["note"])

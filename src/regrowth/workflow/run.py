@@ -135,16 +135,21 @@ def open_study(
         where = bids_dir / "derivatives"
         hint = f"no tumour segmentation is used; {where} holds {', '.join(hidden)}: pass --derivatives {hidden[0]}"
         cohort = type(cohort)(cohort.patients, (*cohort.problems, Problem("", "", hint, False)))
-    from regrowth.engines.choice import registrar
+    from regrowth.engines.choice import parcellation_source, parcellator, registrar
 
     engine = registrar(parameters.registration.engine)
+    versions = {engine.name: engine.version}
+    asked = parameters.anatomy.parcellator
+    sources = {parcellation_source(asked, given=p.baseline.parcellation is not None) for p in cohort.patients}
+    for source in sorted(sources - {"labelmap"}):
+        versions[source] = parcellator(source, parameters.anatomy, engine).version
     options = {
         "derivatives": [f"{name}={folder}" for name, folder in folders.items()],
         "participants": list(participants),
         "sessions": list(sessions),
         "scheme": scheme,
     }
-    return Study(bids_dir, out_dir, cohort, parameters, {engine.name: engine.version}, options)
+    return Study(bids_dir, out_dir, cohort, parameters, versions, options)
 
 
 def reopen_study(out_dir: Path) -> Study:

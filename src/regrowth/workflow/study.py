@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from regrowth import __version__
+from regrowth.anatomy import AnatomyParameters, LocationParameters
 from regrowth.clinical import Patient, Session
 from regrowth.io.bids import Cohort, bids_name
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
+from regrowth.response import ResponseParameters
+from regrowth.statistics.parameters import StatisticsParameters
 
-__all__ = ["RunParameters", "Study", "methods_settings", "registration_settings", "space_of"]
+__all__ = ["TEMPLATE_SPACE", "RunParameters", "Study", "methods_settings", "registration_settings", "space_of"]
+
+
+TEMPLATE_SPACE = "ICBM2009aSym"
+"""Name of the space of the embedded template in file names."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,10 @@ class RunParameters:
 
     registration: RegistrationParameters = field(default_factory=RegistrationParameters)
     recurrence: RecurrenceParameters = field(default_factory=RecurrenceParameters)
+    anatomy: AnatomyParameters = field(default_factory=AnatomyParameters)
+    location: LocationParameters = field(default_factory=LocationParameters)
+    response: ResponseParameters = field(default_factory=ResponseParameters)
+    statistics: StatisticsParameters = field(default_factory=StatisticsParameters)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Give plain nested values, as they are written to sidecars and ``run.json``."""
@@ -30,7 +41,12 @@ class RunParameters:
     @classmethod
     def from_dict(cls, values: Mapping[str, Mapping[str, Any]]) -> RunParameters:
         """Read back what `as_dict` gave."""
-        return cls(RegistrationParameters(**values["registration"]), RecurrenceParameters(**values["recurrence"]))
+        kinds = get_type_hints(cls)
+        given = {f.name: values[f.name] for f in fields(cls)}
+        # JSON knows lists only where a parameter is a tuple.
+        return cls(
+            **{n: kinds[n](**{k: tuple(v) if isinstance(v, list) else v for k, v in g.items()}) for n, g in given.items()}
+        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,20 @@ class Study:
         """Path of the reference image of a follow-up on the grid of the baseline, named after its own contrast."""
         sequence = space_of(session)
         return self.mapped(patient, session, "T1w" if sequence == "T1wce" else sequence, kind)
+
+    def regions(self, patient: Patient) -> Path:
+        """Path of the map of regions of the baseline exam, on the grid of its reference image."""
+        return self.path(patient, patient.baseline, "dseg", ".nii.gz", space=space_of(patient.baseline), seg="lobes")
+
+    def to_template(self, patient: Patient) -> Path:
+        """Path of the transform that moves the baseline exam onto the template."""
+        spaces = {"from_": space_of(patient.baseline), "to": TEMPLATE_SPACE, "mode": "image"}
+        kind = self.parameters.anatomy.kind
+        return self.path(patient, patient.baseline, "xfm", ".nii.gz" if kind == "deformable" else ".txt", desc=kind, **spaces)
+
+    def in_template(self, patient: Patient, session: Session) -> Path:
+        """Path of the mask of the tumour of an exam in the space of the template."""
+        return self.path(patient, session, "mask", ".nii.gz", space=TEMPLATE_SPACE, label="tumour")
 
     def aligned(self, patient: Patient, session: Session, sequence: str) -> Path:
         """Path of a sequence on the grid of the reference image of its session."""

@@ -138,4 +138,4 @@ def _band(who: dict[str, object], rigid: MigrationDistance, deformable: Migratio
     }
 
 
-STEP = Step("recurrence", 3, "map the follow-up tumour onto the baseline and measure where it lies", _plan, _compute)
+STEP = Step("recurrence", 4, "map the follow-up tumour onto the baseline and measure where it lies", _plan, _compute)

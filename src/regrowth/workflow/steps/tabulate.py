@@ -9,14 +9,16 @@ from regrowth.workflow.study import Study
 
 __all__ = ["STEP"]
 
-TABLES = ("volumes", "migration", "components", "registration")
+TABLES = ("volumes", "migration", "components", "registration", "overlap", "location", "response", "bestresponse")
+PATIENT_TABLES = ("volumes", "overlap", "location", "response", "bestresponse")
 
 
 def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     """One job for the group; `patient` is not used."""
     optional = {}
     for someone in study.cohort.patients:
-        optional[f"volumes {someone.label}"] = study.patient_path(someone, "volumes", ".tsv")
+        for name in PATIENT_TABLES:
+            optional[f"{name} {someone.label}"] = study.patient_path(someone, name, ".tsv")
         for session in someone.sessions:
             optional[f"registration {someone.label} {session.label} a"] = study.quality(someone, session)
         for session in someone.followups:
@@ -38,4 +40,4 @@ def _compute(task: Task) -> None:
     write_tsv(clinical, task.outputs["participants"])
 
 
-STEP = Step("tabulate", 1, "join the tables of all patients", _plan, _compute)
+STEP = Step("tabulate", 2, "join the tables of all patients", _plan, _compute)
