@@ -135,23 +135,25 @@ def _category(
         return "not_evaluable", f"the {measure} of this exam is not known"
     if nadir != nadir:
         return "not_evaluable", f"no earlier {measure} since the baseline is known"
+    small = ""
     if now > 0 and _at_least(now - nadir, rise * nadir):
         grown = f"{measure} {nadir:.4g} to {now:.4g} {unit}, {_percent(now, nadir)} from the nadir"
         if _at_least(now, floor):
             return "PD", f"{grown} (progression from +{rise:.0%})"
-        return "SD", f"{grown}, but below the measurable {floor:.4g} {unit}"
+        small = f"; {grown}, but below the measurable {floor:.4g} {unit}"
     if baseline != baseline:
         return "not_evaluable", f"the {measure} of the baseline is not known: no progression, but no response can be told"
     change = f"{measure} {baseline:.4g} to {now:.4g} {unit}, {_percent(now, baseline)} from the baseline"
     if baseline == 0:
-        return "SD", f"no tumour at the baseline and {now:.4g} {unit} now: stable is the best response possible"
+        best = f"no tumour at the baseline and {now:.4g} {unit} now: stable is the best response possible"
+        return "SD", best + small
     if now == 0:
         return "CR", change
     if _at_least(baseline - now, fall * baseline):
-        return "PR", f"{change} (partial response from -{fall:.0%})"
+        return "PR", f"{change} (partial response from -{fall:.0%}){small}"
     if minor and _at_least(baseline - now, little * baseline):
-        return "MR", f"{change} (minor response from -{little:.0%})"
-    return "SD", f"{change}, {_percent(now, nadir)} from the nadir"
+        return "MR", f"{change} (minor response from -{little:.0%}){small}"
+    return "SD", change + (small or f", {_percent(now, nadir)} from the nadir")
 
 
 def _at_least(value: float, threshold: float) -> bool:
