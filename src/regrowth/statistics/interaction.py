@@ -40,6 +40,10 @@ class AgeInteraction:
     at_ages: tuple[dict[str, float], ...]
     outside: tuple[float, ...]
 
+    def at(self, ages: Sequence[float], level: float = 0.95) -> tuple[dict[str, float], ...]:
+        """Give the rows of `at_ages` for other ages, such as for a curve."""
+        return tuple(_at_age(self.fit, float(age), level) for age in ages)
+
 
 def age_interaction(
     time: ArrayLike,
@@ -94,13 +98,15 @@ def age_interaction(
     given = {"penalty": penalty, "strength": strength}
     fit = cox(time, event, columns, [*_TERMS, *names], **given)  # type: ignore[arg-type]
     main = cox(time, event, np.delete(columns, 2, axis=1), [*_TERMS[:2], *names], **given)  # type: ignore[arg-type]
-    rows = []
-    for at in ages:
-        weights = np.zeros(columns.shape[1])
-        weights[1:3] = 1.0, (at - AGE_CENTRE_YEARS) / 10
-        found = contrast(fit, weights, level)
-        ratio, lower, upper = np.exp([found.estimate, found.lower, found.upper]).tolist()
-        rows.append({"age": float(at), "hazard_ratio": ratio, "lower": lower, "upper": upper, "p_value": found.p_value})
+    rows = tuple(_at_age(fit, float(at), level) for at in ages)
     outside = tuple(float(a) for a in ages if not years.min() <= a <= years.max())
     test = None if penalty == "ridge" else likelihood_ratio(fit, main)
-    return AgeInteraction(fit, main, test, tuple(rows), outside)
+    return AgeInteraction(fit, main, test, rows, outside)
+
+
+def _at_age(fit: CoxFit, age: float, level: float) -> dict[str, float]:
+    weights = np.zeros(len(fit.names))
+    weights[1:3] = 1.0, (age - AGE_CENTRE_YEARS) / 10
+    found = contrast(fit, weights, level)
+    ratio, lower, upper = np.exp([found.estimate, found.lower, found.upper]).tolist()
+    return {"age": age, "hazard_ratio": ratio, "lower": lower, "upper": upper, "p_value": found.p_value}
