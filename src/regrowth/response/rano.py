@@ -69,7 +69,7 @@ def assess(
     before, stretches = segments([e for e in ordered if per_day[e.day] == 1], p, radiotherapy_end_day)
     found: dict[int, Assessment] = {id(e): _blank(e, "before_baseline", "it lies before the baseline") for e in before}
     for segment in stretches:
-        own = [_baseline(segment, len(ordered))]
+        own = [_baseline(segment, len(ordered), p)]
         own += [_single(exam, segment.exams[:i], segment, p) for i, exam in enumerate(segment.exams) if i]
         found |= {id(e): a for e, a in zip(segment.exams, confirmed(segment, own, p), strict=True)}
     doubled = "other exams were made on the same day, so that their order is not known"
@@ -98,20 +98,20 @@ def _basis(exam: Exam) -> str:
     return f"imaging, {' and '.join(given)}" + (f"; {lacking[0]} not given" if lacking else "")
 
 
-def _remarks(segment: Segment) -> tuple[str, ...]:
+def _remarks(segment: Segment, p: ResponseParameters) -> tuple[str, ...]:
     out = [segment.remark] if segment.remark else []
     if segment.end_is_assumed:
-        days = segment.baseline.day - (segment.radiotherapy_end_day or 0)
-        out.append(f"the end of radiotherapy is not given and assumed {days:g} days before the first exam after it")
+        days = p.assumed_delay_days
+        out.append(f"the end of radiotherapy is not given and assumed {days} days before the first exam after it")
     return tuple(out)
 
 
-def _baseline(segment: Segment, n_exams: int) -> Assessment:
+def _baseline(segment: Segment, n_exams: int, p: ResponseParameters) -> Assessment:
     reason = segment.remark or "first exam after radiotherapy"
     if n_exams == 1:
         reason += "; there is one exam only, so no response can be assessed"
     first = segment.baseline
-    start = _blank(first, "baseline", reason, _remarks(segment))
+    start = _blank(first, "baseline", reason, _remarks(segment, p))
     return replace(start, baseline_label=first.label, baseline_day=first.day, baseline_is_fallback=segment.is_fallback)
 
 
@@ -119,7 +119,7 @@ def _single(exam: Exam, earlier: Sequence[Exam], segment: Segment, p: ResponsePa
     """Assess an exam by itself and the earlier ones of its segment."""
     changes = tuple(region_change(exam, earlier, r, p, minor=r == p.nonenhancing_region) for r in p.regions)
     category, rules, reasons = _combined(changes, p)
-    missing = [*_remarks(segment)]
+    missing = [*_remarks(segment, p)]
     missing += [
         f"{c.region}: {m.reason}"
         for c in changes
