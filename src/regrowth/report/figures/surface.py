@@ -87,8 +87,9 @@ class Solid:
 def ras_grid(grid: Grid, mask: np.ndarray, voxel_mm: float, margin_mm: float = 8.0) -> Grid:
     """Give the upright RAS grid around a mask (X, Y, Z) of a grid in any orientation."""
     points = grid.world(np.argwhere(mask))
-    # Whole multiples of the voxel: the same brain on another grid gets the same voxels.
-    low = np.floor((points.min(axis=0) - margin_mm) / voxel_mm) * voxel_mm
+    # Whole multiples of the voxel: the same brain on another grid gets the same voxels. The odd offset keeps points from lying
+    # half way between two voxels, where the nearest one would depend on the direction in which they are stored.
+    low = np.floor((points.min(axis=0) - margin_mm) / voxel_mm) * voxel_mm + 0.0137
     shape = np.ceil((points.max(axis=0) + margin_mm - low) / voxel_mm).astype(int) + 1
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = low
