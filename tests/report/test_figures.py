@@ -288,3 +288,11 @@ def test_distributions_name_what_is_missing():
 def test_migration_curves_need_at_least_one_registration():
     with pytest.raises(ParameterError, match="at least one curve"):
         migration_figure({})
+
+
+def test_a_chart_comes_as_svg_and_as_png_on_white():
+    figure = count_figure({"local": 3, "distant": 1}, name="patterns", title="Patterns", synthetic=True)
+    assert list(figure.files()) == ["patterns.svg", "patterns.png"]
+    picture = PIL.Image.open(io.BytesIO(figure.files()["patterns.png"]))
+    assert picture.info["Description"] == "SYNTHETIC"
+    assert picture.convert("RGB").getpixel((2, 2)) == (255, 255, 255)

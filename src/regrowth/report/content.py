@@ -130,6 +130,9 @@ class Figure:
         The picture.
     kind
         ``png`` or ``svg``.
+    raster
+        The same picture as PNG where `data` is SVG, for programs that take no SVG; empty if there is none. The page does not
+        carry it.
     """
 
     name: str
@@ -138,6 +141,7 @@ class Figure:
     what_failure_looks_like: str
     data: bytes
     kind: Literal["png", "svg"]
+    raster: bytes = b""
 
     def __post_init__(self) -> None:
         if not self.name or not all(c.isascii() and (c.isalnum() or c in "-_") for c in self.name):
@@ -150,6 +154,10 @@ class Figure:
     def filename(self) -> str:
         """Name under which the picture is offered as a file."""
         return f"{self.name}.{self.kind}"
+
+    def files(self) -> dict[str, bytes]:
+        """Give the files of the picture: name to bytes; a chart comes as SVG and as PNG."""
+        return {self.filename: self.data} | ({f"{self.name}.png": self.raster} if self.raster else {})
 
 
 @dataclass(frozen=True)

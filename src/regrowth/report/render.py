@@ -78,12 +78,14 @@ def cell_of(value: Value, digits: int = 2) -> Cell:
 
 
 def number(value: float, digits: int) -> str:
-    """Write a number with a fixed count of decimals and a true minus sign."""
+    """Write a number with a fixed count of decimals and a true minus sign; what is above 0 never reads as 0."""
     if isinstance(value, int):
         return str(value).replace("-", "−")
     if math.isinf(value):
         return "−∞" if value < 0 else "∞"
     text = f"{value:.{digits}f}"
+    if value > 0 and float(text) == 0:
+        return f"<{10**-digits:.{digits}f}"
     text = text.lstrip("-") if float(text) == 0 else text
     return text.replace("-", "−")
 

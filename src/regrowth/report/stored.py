@@ -11,6 +11,8 @@ from regrowth.report.content import Column, Figure, Mark, Missing, Section, Tabl
 
 __all__ = ["section_from", "section_values"]
 
+_BYTES = ("data", "raster")
+
 
 def section_values(section: Section) -> dict[str, Any]:
     """Give a section as JSON values; pictures are base64 text."""
@@ -19,7 +21,7 @@ def section_values(section: Section) -> dict[str, Any]:
         "anchor": section.anchor,
         "text": section.text,
         "skipped": section.skipped,
-        "figures": [{**vars(f), "data": base64.b64encode(f.data).decode("ascii")} for f in section.figures],
+        "figures": [{**vars(f), **{k: _text(getattr(f, k)) for k in _BYTES}} for f in section.figures],
         "tables": [
             {
                 "title": t.title,
@@ -35,7 +37,7 @@ def section_values(section: Section) -> dict[str, Any]:
 
 def section_from(values: Mapping[str, Any]) -> Section:
     """Read back what `section_values` gave; a NaN comes back as None, which a page shows alike."""
-    figures = [Figure(**{**f, "data": base64.b64decode(f["data"])}) for f in values["figures"]]
+    figures = [Figure(**{**f, **{k: base64.b64decode(f[k]) for k in _BYTES}}) for f in values["figures"]]
     tables = [
         Table(
             t["title"],
@@ -48,6 +50,10 @@ def section_from(values: Mapping[str, Any]) -> Section:
     ]
     named = {k: values[k] for k in ("title", "anchor", "text", "skipped")}
     return Section(**named, figures=tuple(figures), tables=tuple(tables))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _stored(value: Value) -> Any:

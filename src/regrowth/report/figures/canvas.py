@@ -55,6 +55,7 @@ REGION_COLOURS: Mapping[str, str] = MappingProxyType(
 INK, MUTED, HAIRLINE = "#1b2027", "#667080", "#d4d9e0"
 _DARK = {INK: "#e8ebef", MUTED: "#9aa4b1", HAIRLINE: "#39414c"}
 _FONT_SIZE = 9.0
+_CHART_DPI = 144.0  # of the PNG beside a chart
 SYNTHETIC_ID = "watermark-synthetic"
 
 # matplotlib keeps these in one table for the whole process. Two threads that draw at once (Dask runs steps in threads)
@@ -150,20 +151,23 @@ def finish(
     dpi: float = 110.0,
     colours: Literal["few", "all"] = "few",
 ) -> content.Figure:
-    """Write a figure to bytes that depend on nothing but its content.
+    """Write a figure to bytes that depend on nothing but its content; a chart as SVG comes with a PNG on white.
 
     A PNG has 256 colours, of which most are greys; `colours` set to ``all`` keeps those of a shaded picture.
     """
     if synthetic:
         watermark(figure)
         caption = f"{caption} Synthetic data."
+    marked = "SYNTHETIC" if synthetic else ""
     if kind == "svg":
         stream = io.BytesIO()
         metadata: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(stream, format="svg", metadata=metadata)
         data = _adaptive_svg(stream.getvalue())
-    else:
-        data = _png(figure, dpi, "SYNTHETIC" if synthetic else "", reduce=colours == "few")
+        figure.set_facecolor("white")
+        figure.set_layout_engine("none")  # it is laid out already
+        return content.Figure(name, caption, good, failure, data, kind, _png(figure, _CHART_DPI, marked, reduce=False))
+    data = _png(figure, dpi, marked, reduce=colours == "few")
     return content.Figure(name, caption, good, failure, data, kind)
 
 
@@ -181,7 +185,8 @@ def _png(figure: Figure, dpi: float, description: str, reduce: bool = True) -> b
     if description:
         notes.add_text("Description", description)
     stream = io.BytesIO()
-    reduced.save(stream, "png", optimize=True, pnginfo=notes)
+    # A picture that the page carries is squeezed; the PNG beside a chart is not worth the time.
+    reduced.save(stream, "png", optimize=reduce, pnginfo=notes)
     return stream.getvalue()
 
 

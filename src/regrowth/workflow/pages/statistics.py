@@ -11,7 +11,7 @@ from regrowth.report.figures.association import cut_figure, scatter_figure
 from regrowth.report.figures.effects import ForestRow, forest_figure, interaction_figure
 from regrowth.report.figures.survival import MOST_GROUPS, incidence_figure, survival_figure
 from regrowth.report.figures.transitions import flow_figure, stay_figure, transition_figure
-from regrowth.statistics.analysis import CohortAnalysis
+from regrowth.statistics.analysis import PARTS, CohortAnalysis
 from regrowth.statistics.cutpoint import PUBLISHED_CUT, Effect
 from regrowth.statistics.dictionary import column_entry
 from regrowth.statistics.parts import GroupedSurvival
@@ -22,7 +22,7 @@ __all__ = ["statistics_sections"]
 Rows = Sequence[Mapping[str, object]]
 
 _ENDPOINTS = {"os": "overall survival", "ttp": "time to progression"}
-_COVARIATES = {
+_WORDS = {
     "age_per_10y": "age, per 10 years",
     "sex_M": "male against female",
     "mgmt_methylated": "MGMT methylated against unmethylated",
@@ -32,9 +32,12 @@ _COVARIATES = {
     "log_ratio": "CE core/NE, per unit of ln",
     "low": "ratio at most the cut against above",
     "migration_per_10mm": "migration, per 10 mm",
+    "mgmt": "MGMT",
+    "location_primary": "location of the primary",
+    "ratio_cut": "ratio, at the fixed cut",
+    "GLOBAL": "all together",
 }
 _SIDES = {"os": ("longer survival", "shorter survival"), "ttp": ("later progression", "earlier progression")}
-_MANY_CLASSES = 9
 
 
 def statistics_sections(analysis: CohortAnalysis, *, synthetic: bool = False) -> tuple[Section, ...]:
@@ -69,9 +72,21 @@ def _patients(analysis: CohortAnalysis, tables: Mapping[str, Rows]) -> Section:
     caption = "Median [quartiles] or number (% of the patients with a value). Tests are two-sided and unadjusted."
     text = f"{len(analysis.table)} patients; {_ENDPOINTS[analysis.parameters.endpoint]} is known of {analysis.n_known}, "
     text += f"with {analysis.n_events} events."
-    notes = "\n\n".join(n[0].upper() + n[1:] + ("" if n.endswith(".") else ".") for n in analysis.notes)
+    notes = "\n\n".join(_grouped(analysis.notes))
     one = (_table(tables, name, "Table 1", columns, caption, {"p_value": 3}),) if name in tables else ()
     return Section("Patients of the analysis", "table-one", "\n\n".join(filter(None, [text, notes])), tables=one)
+
+
+def _grouped(notes: Sequence[str]) -> list[str]:
+    """Join notes on the same part of the analysis into one paragraph each."""
+    out: dict[str, list[str]] = {}
+    for note in notes:
+        part, colon, rest = note.partition(": ")
+        known = bool(colon) and part in PARTS.values()
+        out.setdefault(part if known else "", []).append(rest if known else note)
+    paragraphs = [n[0].upper() + n[1:] for n in out.pop("", [])]
+    paragraphs += [f"{part[0].upper()}{part[1:]}: {'; '.join(texts)}" for part, texts in out.items()]
+    return [p if p.endswith(".") else f"{p}." for p in paragraphs]
 
 
 def _survival(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: bool) -> Section:
@@ -92,7 +107,7 @@ def _survival(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: b
     tests |= {"p_value": "p", "p_holm": "p (Holm)"}
     both = [_table(tables, "survival", "Medians", shown, "– where the curve does not reach a half.", default=0)]
     if "log_rank" in tables:
-        both.append(_table(tables, "log_rank", "Log-rank tests", tests, "", {"p_value": 4, "p_holm": 4}))
+        both.append(_table(tables, "log_rank", "Log-rank tests", tests, "", {"p_value": 3, "p_holm": 3}))
     absent = [f"{p}: {analysis.reasons[p]}." for p in ("by_mgmt", "by_location") if p in analysis.reasons]
     return Section("Survival", "survival", "\n\n".join(absent), tuple(figures), tuple(both))
 
@@ -127,7 +142,7 @@ def _cox(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: bool) 
     checks = {"covariate": "covariate", "statistic": "chi²", "p_value": "p", "variance_inflation": "VIF"}
     caption = "Test of proportional hazards by scaled Schoenfeld residuals: a small p speaks against one ratio for all times."
     both = (
-        _table(tables, "cox", "Hazard ratios", shown, "", {"p_value": 4}),
+        _table(tables, "cox", "Hazard ratios", shown, "", {"p_value": 3}),
         _table(tables, "cox_checks", "Checks of the model", checks, caption, {"p_value": 3}),
     )
     return Section("Cox model", "cox", text, (figure,), both)
@@ -164,7 +179,7 @@ def _cut(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: bool) 
     )
     shown = {"model": "model", "cut": "cut", "hazard_ratio": "HR", "lower": "lower", "upper": "upper", "p_value": "p"}
     shown |= {"n": "n", "events": "events", "reason": "remark"}
-    both = [_table(tables, "cut", "Cut of the ratio", shown, "", {"cut": 3, "p_value": 4})]
+    both = [_table(tables, "cut", "Cut of the ratio", shown, "", {"cut": 3, "p_value": 3})]
     if found is not None:
         figures.append(
             cut_figure(
@@ -210,7 +225,7 @@ def _interaction(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic
     text = f"Likelihood-ratio test of the interaction against main effects alone: {p}. Adjusted for the other covariates."
     shown = {"age": "age", "hazard_ratio": "HR", "lower": "lower", "upper": "upper", "p_value": "p"}
     shown |= {"extrapolated": "extrapolated"}
-    table = _table(tables, "interaction", "Methylated against unmethylated", shown, "", {"age": 0, "p_value": 4})
+    table = _table(tables, "interaction", "Methylated against unmethylated", shown, "", {"age": 0, "p_value": 3})
     return Section(title, "mgmt-age", text, (figure,), (table,))
 
 
@@ -275,7 +290,7 @@ def _migration(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: 
         synthetic=synthetic,
     )
     shown = {"measure": "measure", "estimate": "estimate", "lower": "lower", "upper": "upper", "p_value": "p", "n": "n"}
-    table = _table(tables, "migration", "Association", shown, "", {"p_value": 4})
+    table = _table(tables, "migration", "Association", shown, "", {"p_value": 3})
     return Section(title, "migration-time", found.caveat, (figure,), (table,))
 
 
@@ -296,8 +311,8 @@ def _after(analysis: CohortAnalysis, tables: Mapping[str, Rows], synthetic: bool
     effects = {"model": "model", "covariate": "covariate", "hazard_ratio": "HR", "lower": "lower", "upper": "upper"}
     effects |= {"p_value": "p", "n": "n", "events": "events", "reason": "remark"}
     both = (
-        _table(tables, "after_recurrence", "Medians", shown, "From the exam of the recurrence.", {"log_rank_p": 4}, 0),
-        _table(tables, "after_recurrence_migration", "Migration", effects, "", {"p_value": 4}),
+        _table(tables, "after_recurrence", "Medians", shown, "From the exam of the recurrence.", {"log_rank_p": 3}, 0),
+        _table(tables, "after_recurrence_migration", "Migration", effects, "", {"p_value": 3}),
     )
     return Section(title, "after-recurrence", text, (figure,), both)
 
@@ -312,7 +327,7 @@ def _effect(effect: Effect) -> tuple[float, float, float, str, float]:
 
 
 def _words(covariate: str) -> str:
-    return _COVARIATES.get(covariate, covariate.replace("_", " "))
+    return _WORDS.get(covariate, covariate.replace("_", " "))
 
 
 def _table(
@@ -331,7 +346,11 @@ def _table(
         unit = str(entry.get("Units", ""))
         wanted = (digits or {}).get(column, default)
         headers.append(Column(header, "" if unit == "1" else unit, str(entry.get("Description", "")), wanted))
-    cells = tuple(tuple(_cell(row, column) for column in columns) for row in tables[name])
+    rows = tables[name]
+    cells = tuple(tuple(_cell(row, column) for column in columns) for row in rows)
+    if name.startswith("table1"):  # a variable is named once, above its levels
+        first = [n == 0 or rows[n - 1]["variable"] != row["variable"] for n, row in enumerate(rows)]
+        cells = tuple(c if new else ("", *c[1:2], "", *c[3:]) for c, new in zip(cells, first, strict=True))
     return Table(title, tuple(headers), cells, caption)
 
 
@@ -339,7 +358,7 @@ def _cell(row: Mapping[str, object], name: str) -> Value:
     found = row.get(name)
     if isinstance(found, float) and not np.isfinite(found):
         return Missing(str(row.get("reason") or "not reached or not estimable"))
-    if name == "covariate":
+    if name in ("covariate", "comparison"):
         return _words(str(found))
     if isinstance(found, np.generic):
         return found.item()

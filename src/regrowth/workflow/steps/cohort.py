@@ -71,7 +71,8 @@ def _compute(task: Task) -> None:
     write_text(render_cohort(report), task.outputs["page"])
     folder = task.job.outputs["page"].parent / "group" / "figures"
     for figure in [f for f in (*report.distributions, *report.mosaics) if isinstance(f, Figure)]:
-        task.extra(folder / figure.filename).write_bytes(figure.data)
+        for filename, data in figure.files().items():
+            task.extra(folder / filename).write_bytes(data)
 
 
 STEP = Step("cohort", 1, "write the page of the cohort", _plan, _compute)

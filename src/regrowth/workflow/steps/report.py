@@ -73,7 +73,8 @@ def _compute(task: Task) -> None:
     write_text(render_patient(report), task.outputs["page"])
     folder = task.job.outputs["page"].parent / f"sub-{task.job.participant}" / "figures"
     for figure in figures_of(report):
-        task.extra(folder / figure.filename).write_bytes(figure.data)
+        for filename, data in figure.files().items():
+            task.extra(folder / filename).write_bytes(data)
 
 
 STEP = Step("report", 1, "write the page of the patient", _plan, _compute)
