@@ -123,6 +123,13 @@ def test_parts_of_one_lesion_that_are_apart_in_a_slice_are_measured_apart():
     assert found.longest_mm < 19
 
 
+def test_parts_that_touch_by_a_corner_in_a_slice_are_one():
+    mask = np.zeros((30, 30, 3), bool)
+    mask[3:13, 3:13, :] = mask[13:23, 13:23, :] = True
+    (found,) = lesion_sizes(mask, Grid(mask.shape, np.eye(4)))
+    assert found.longest_mm == pytest.approx(20 * np.sqrt(2), abs=1.0)
+
+
 def test_a_ring_is_measured_across_its_hole():
     grid = make_grid("RAS", (1.0, 1.0, 1.0), 60.0)
     ring = ellipsoid(grid, (20.0, 20.0, 20.0)) & ~ellipsoid(grid, (15.0, 15.0, 15.0))
