@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from regrowth import __version__
 from regrowth.io.nifti import read_image, read_labels
-from regrowth.io.tables import read_tsv
+from regrowth.io.tables import read_json, read_tsv
 from regrowth.labels import REGIONS, label_scheme
-from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, SummaryItem, methods_text
+from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, Section, SummaryItem, methods_text
 from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
+from regrowth.report.stored import section_from
 from regrowth.space import require_same_grid
 from regrowth.workflow.job import Task
 from regrowth.workflow.pages.flags import errors_of, flags_of
@@ -60,6 +62,7 @@ def cohort_page(task: Task) -> CohortReport:
             for p in settings["problems"]
         ),
         distributions=tuple(_distributions(rows, tables, synthetic=synthetic)),
+        sections=_sections(task),
         mosaics=_mosaics(task, patients, synthetic=synthetic),
         failures=errors,
         ran=f"{len(patients)} patients, {sum(int(p['exams']) for p in patients)} exams.",  # type: ignore[call-overload]
@@ -69,6 +72,22 @@ def cohort_page(task: Task) -> CohortReport:
         synthetic=synthetic,
         notes=(NOMINAL_NOTE,) if is_nominal else (),
     )
+
+
+def _sections(task: Task) -> tuple[Section, ...]:
+    """Read the sections that other steps of the group left; where a step left none, say why if it is known."""
+    out: list[Section] = []
+    for role in [r for r in task.job.optional if r.startswith("sections ")]:
+        path, step = task.given(role), role.removeprefix("sections ")
+        if path is not None:
+            stored: list[Mapping[str, Any]] = read_json(path)["sections"]  # type: ignore[assignment]
+            out += [section_from(values) for values in stored]
+            continue
+        failed = [f for f in task.job.settings.get("failures", ()) if f["step"] == step]
+        reasons = [str(s["reason"]) for s in task.job.settings["skips"] if s["step"] == step]
+        reasons += [f"{f['status']}: {f['message']}" for f in failed]
+        out.append(Section(step.capitalize(), f"no-{step}", skipped="; ".join(reasons) or "it was not run"))
+    return tuple(out)
 
 
 def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind: str, errors: Sequence[str]) -> PatientRow:

@@ -13,6 +13,9 @@ from regrowth.workflow.study import Study, methods_settings
 
 __all__ = ["STEP"]
 
+SECTIONS = ("frequency", "statistics")
+"""Steps of the group that leave sections for the page, in the order in which they are shown."""
+
 
 def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     """One job for the group; `patient` is not used."""
@@ -22,6 +25,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     optional = {
         name: study.out_dir / "group" / f"{name}.tsv" for name in ("volumes", "migration", "components", "registration")
     }
+    optional |= {f"sections {name}": study.out_dir / "group" / "sections" / f"{name}.json" for name in SECTIONS}
     patients, steps = [], []
     for someone in study.cohort.patients:
         baseline, followups = someone.baseline, someone.followups
@@ -58,6 +62,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "problems": [asdict(p) for p in study.cohort.problems],
                 "steps": [s for s in PARTICIPANT_STEPS if s in steps],
                 "kinds": list(study.kinds),
+                "skips": [asdict(i) for n in SECTIONS for i in step_named(n).plan(study, patient) if isinstance(i, Skip)],
                 **methods_settings(study),
             },
             gathers=True,
@@ -70,9 +75,10 @@ def _compute(task: Task) -> None:
     report = cohort_page(task)
     write_text(render_cohort(report), task.outputs["page"])
     folder = task.job.outputs["page"].parent / "group" / "figures"
-    for figure in [f for f in (*report.distributions, *report.mosaics) if isinstance(f, Figure)]:
+    shown = [*report.distributions, *report.mosaics, *(f for s in report.sections for f in s.figures)]
+    for figure in [f for f in shown if isinstance(f, Figure)]:
         for filename, data in figure.files().items():
             task.extra(folder / filename).write_bytes(data)
 
 
-STEP = Step("cohort", 1, "write the page of the cohort", _plan, _compute)
+STEP = Step("cohort", 2, "write the page of the cohort", _plan, _compute)
