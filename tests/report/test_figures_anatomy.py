@@ -10,9 +10,11 @@ from regrowth.anatomy import LOBES, RegionMap
 from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.report.figures import frequency_figure, lobe_figure, location_bars, parcellation_figure, region_shares
 from regrowth.report.figures import lobes as lobes_module
+from regrowth.report.figures.anatomy import _sections
 from regrowth.report.figures.canvas import OKABE_ITO
 from regrowth.report.figures.lobes import LOBE_COLOURS, lobe_colour
 from regrowth.report.figures.surface import VIEWS, Solid, picture, ras_grid
+from regrowth.report.slices import DisplayFrame, largest_section
 from regrowth.space import Grid, Image
 from tests.report.figure_words import height_pt, pixels, words
 from tests.report.report_scene import grid_of, points, sphere
@@ -199,6 +201,26 @@ def test_every_lobe_has_a_colour_of_its_own_and_none_is_that_of_a_tumour():
     assert len(set(LOBE_COLOURS.values())) == len(LOBE_COLOURS)
     assert not {OKABE_ITO[c].lower() for c in lobes_module.TUMOUR_COLOURS} & {c.lower() for c in LOBE_COLOURS.values()}
     assert lobe_colour("deep_grey") == LOBE_COLOURS["deep grey"]
+
+
+def test_shares_that_are_not_known_draw_the_lobes_as_if_there_were_none():
+    regions = brain(grid_of("RAS", (4.0, 4.0, 4.0), 75.0))
+    empty = {"primary": np.zeros(regions.grid.shape, bool)}
+    unknown = {"primary": dict.fromkeys(("left frontal", "unassigned"), float("nan"))}
+    made = [lobe_figure(regions, empty, shares, views=("left",)).data for shares in (unknown, {"primary": {}})]
+    assert made[0] == made[1]
+
+
+def test_one_slice_of_each_plane_goes_through_the_lesion():
+    regions = brain(grid_of("LPS", (3.0, 3.0, 3.0), 75.0))
+    lesion = sphere(regions.grid, (-14.0, 13.0, 9.0), 3.5)
+    frame = DisplayFrame.of(regions.grid)
+    for plane in ("axial", "coronal", "sagittal"):
+        chosen = _sections(frame, np.asarray(regions.data) > 0, lesion, plane)
+        assert largest_section(frame, lesion, plane) in chosen
+        assert len(chosen) == 4
+    assert "cut at its largest" in parcellation_figure(t1(regions), regions, lesion).caption
+    assert "no lesion voxel" in parcellation_figure(t1(regions), regions, lesion & False).caption
 
 
 def test_empty_masks_are_named_and_synthetic_pictures_marked():

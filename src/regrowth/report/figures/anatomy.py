@@ -12,7 +12,7 @@ from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.report import content
 from regrowth.report.figures import canvas, sheet
 from regrowth.report.figures.lobes import lobe_colour
-from regrowth.report.slices import Convention, Cut, DisplayFrame, Plane, spread_sections
+from regrowth.report.slices import Convention, Cut, DisplayFrame, Plane, largest_section, spread_sections
 from regrowth.space import Image, require_same_grid
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def parcellation_figure(
     frame = DisplayFrame.of(image.grid)
     known = labels > 0
     box = frame.box(known, 6.0)
-    spots = [(p, i) for p in _PLANES for i in _inner_sections(frame, known, 4, p)]
+    spots = [(p, i) for p in _PLANES for i in _sections(frame, known, lesion, p)]
     names = _names(regions)
 
     def cut(data: np.ndarray, plane: Plane, index: int) -> Cut:
@@ -99,7 +99,7 @@ def parcellation_figure(
         by = f" ({method})" if method else ""
         caption = f"{title}{by}: tints and contours of the regions over the image, four slices of each plane."
         if lesion is not None:
-            caption += " White: the lesion." if np.any(lesion) else " There is no lesion voxel."
+            caption += " White: the lesion, cut at its largest." if np.any(lesion) else " There is no lesion voxel."
         good = (
             "Borders between left and right run along the falx, the border of frontal and parietal lobe along the central "
             "furrow, ventricles on the dark ventricles, the cerebellum beneath the tentorium."
@@ -111,9 +111,14 @@ def parcellation_figure(
         return canvas.finish(figure, "png", name, caption, good, failure, synthetic=synthetic, colours="all")
 
 
-def _inner_sections(frame: DisplayFrame, mask: np.ndarray, count: int, plane: Plane) -> list[int]:
-    """Slices spread over the inner part of a mask: the outermost ones show hardly any of it."""
-    return spread_sections(frame, mask, count + 2, plane)[1:-1]
+def _sections(frame: DisplayFrame, known: np.ndarray, lesion: np.ndarray | None, plane: Plane) -> list[int]:
+    """Four slices: spread over the inner part (the outermost ones show hardly any of it), one of them through the lesion."""
+    spread = spread_sections(frame, known, 6, plane)[1:-1]
+    if lesion is None or not np.any(lesion):
+        return spread
+    through = largest_section(frame, lesion, plane)
+    nearest = min(spread, key=lambda i: (abs(i - through), i))
+    return sorted({through if i == nearest else i for i in spread})
 
 
 def _part(cut: Cut, data: np.ndarray) -> Cut:

@@ -83,47 +83,35 @@ def cut_figure(
     ParameterError
         If no cut has a statistic or the arrays do not fit.
     """
-    cuts, z = np.asarray(cuts, float), np.abs(np.asarray(z, float))
-    if cuts.shape != z.shape or cuts.ndim != 1:
-        raise ParameterError(f"{title}: {cuts.shape} cuts do not fit {z.shape} statistics")
-    order = np.argsort(cuts, kind="stable")
-    cuts, z = cuts[order], z[order]
-    known = np.isfinite(cuts) & np.isfinite(z)
-    if not known.any():
-        raise ParameterError(f"{title}: no cut has a statistic; leave the figure out")
+    cuts, z = _tried(cuts, z, title)
     again = np.asarray(bootstrap if bootstrap is not None else (), float)
     again = again[np.isfinite(again)]
     with canvas.drawing():
         heights = [2.9, 1.1] if again.size else [2.9]
         figure, axes = canvas.new_chart(_WIDTH_IN, sum(heights) + 1.2, heights, sharex=True)
         ax = axes[0, 0]
-        ax.plot(cuts[known], z[known], "-o", color=_BLUE, linewidth=1.2, markersize=2.6, label="|z| at each cut")
+        ax.plot(cuts, z, "-o", color=_BLUE, linewidth=1.2, markersize=2.6, label="|z| at each cut")
         ax.axhline(1.96, color=canvas.MUTED, linewidth=1.1, linestyle=":", label="1.96, valid for one cut alone")
         if math.isfinite(critical_z):
             words = f"{critical_z:.2f}, needed after a search (permutations)"
             ax.axhline(critical_z, color=_RED, linewidth=1.4, linestyle="--", label=words)
-        for panel in axes[:, 0]:
-            for value, colour, style in ((chosen, _ORANGE, "-"), (fixed, _GREEN, "-.")):
-                if math.isfinite(value):
-                    panel.axvline(value, color=colour, linewidth=1.8, linestyle=style)
-        handles, labels = ax.get_legend_handles_labels()
-        for value, colour, style, words in ((chosen, _ORANGE, "-", "cut found here"), (fixed, _GREEN, "-.", fixed_name)):
-            if math.isfinite(value):
-                handles += ax.plot([], [], color=colour, linewidth=1.8, linestyle=style)
-                labels.append(f"{words}: {value:.3g}")
-        top = max(float(z[known].max()), 2.0, critical_z if math.isfinite(critical_z) else 0.0)
+        marks = ((chosen, _ORANGE, "-", "cut found here"), (fixed, _GREEN, "-.", fixed_name))
+        for value, colour, style, words in marks:
+            for panel in axes[:, 0] if math.isfinite(value) else ():
+                label = f"{words}: {value:.3g}" if panel is ax else None
+                panel.axvline(value, color=colour, linewidth=1.8, linestyle=style, label=label)
+        top = max(float(z.max()), 2.0, critical_z if math.isfinite(critical_z) else 0.0)
         ax.set(ylim=(0, top * 1.12), ylabel="|z| of the log-rank test")
         canvas.quiet(ax)
         if again.size:
             _stability(axes[1, 0], again, interval)
         elif interval is not None and np.isfinite(interval).all():
-            ax.axvspan(*interval, color=_ORANGE, alpha=0.13, linewidth=0)
-            handles += [ax.fill_between([], [], color=_ORANGE, alpha=0.25)]
-            labels.append(f"bootstrap interval of the cut: {interval[0]:.3g} to {interval[1]:.3g}")
+            words = f"bootstrap interval of the cut: {interval[0]:.3g} to {interval[1]:.3g}"
+            ax.axvspan(*interval, color=_ORANGE, alpha=0.16, linewidth=0, label=words)
         axes[-1, 0].set_xlabel(f"{quantity} ({unit})" if unit else quantity)
         words = "" if p_value is None else f" · permutation {p_words(p_value)}"
         figure.suptitle(textwrap.shorten(title, 60) + words, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8.5)
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
         caption = (
             f"{title}: standardised log-rank statistic at every cut that was tried, with the value that the largest must "
             "exceed after a search (permutations) and the 1.96 that holds for a single cut only."
@@ -133,6 +121,18 @@ def cut_figure(
         good = "A broad peak above the dashed line, bootstrap cuts close together, the published cut near the one found."
         failure = "A lone spike, a peak between the dotted and the dashed line, or bootstrap cuts all over: there is no cut."
         return canvas.finish(figure, "svg", name, caption, good, failure, synthetic=synthetic)
+
+
+def _tried(cuts: np.ndarray, z: np.ndarray, title: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts that have a statistic, from low to high, and the size of their statistics."""
+    values, sizes = np.asarray(cuts, float), np.abs(np.asarray(z, float))
+    if values.shape != sizes.shape or values.ndim != 1:
+        raise ParameterError(f"{title}: {values.shape} cuts do not fit {sizes.shape} statistics")
+    order = np.argsort(values, kind="stable")
+    order = order[np.isfinite(values[order]) & np.isfinite(sizes[order])]
+    if not order.size:
+        raise ParameterError(f"{title}: no cut has a statistic; leave the figure out")
+    return values[order], sizes[order]
 
 
 def _stability(ax: Axes, again: np.ndarray, interval: tuple[float, float] | None) -> None:
@@ -202,6 +202,9 @@ def scatter_figure(
     if not known.any():
         raise ParameterError(f"{title}: no patient has both values; leave the figure out")
     count, lost = int(known.sum()), int((~known).sum())
+    words = f"n = {count}" + (f", {lost} not shown (unknown{' or 0' if log_x or log_y else ''})" if lost else "")
+    if spearman is not None and math.isfinite(spearman[0]):
+        words = f"{_correlation_words(*spearman)} · {words}"
     regression = (line or _least_squares(x[known], y[known], log_x, log_y)) if fit else None
     with canvas.drawing():
         figure, axes = canvas.new_chart(_WIDTH_IN, 4.3)
@@ -220,25 +223,22 @@ def scatter_figure(
         ax.set(xlabel=x_label, ylabel=y_label)
         ax.margins(0.04)
         canvas.quiet(ax, "both")
-        words = f"n = {count}" + (f", {lost} not shown (unknown{' or 0' if log_x or log_y else ''})" if lost else "")
-        if spearman is not None:
-            rho, low, high, p = spearman
-            bounds = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) and math.isfinite(high) else ""
-            words = f"Spearman {rho:.2f}{bounds}, {p_words(p)} · {words}".replace("-", "−") if math.isfinite(rho) else words
         figure.suptitle(textwrap.shorten(title, 80), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         ax.set_title(words, loc="left", fontsize=8.8)
         if groups is not None:
             figure.legend(loc="outside lower left", ncols=4, fontsize=8.5, handletextpad=0.2)
         caption = f"{title}: each dot is one patient ({words})."
         if regression is not None:
-            caption += (
-                " Line: linear regression"
-                + (" of logarithms" if log_x or log_y else "")
-                + " with the 95 % interval of its mean."
-            )
+            of = " of logarithms" if log_x or log_y else ""
+            caption += f" Line: linear regression{of} with the 95 % interval of its mean."
         good = "Dots spread evenly about the line, no single patient that turns it."
         failure = "A slope that hangs on one or two dots, a heap at zero, or values at the edge of what can be measured."
         return canvas.finish(figure, "svg", name, caption, good, failure, synthetic=synthetic)
+
+
+def _correlation_words(rho: float, low: float, high: float, p: float) -> str:
+    bounds = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) and math.isfinite(high) else ""
+    return f"Spearman {rho:.2f}{bounds}, {p_words(p)}".replace("-", "−")
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray, log_x: bool, log_y: bool) -> Regression | None:

@@ -93,7 +93,8 @@ def lobe_figure(
         sky blue, the second vermillion. Empty masks are named as such.
     shares
         Name of the mask to region label to its share (0 to 1), as in `RegionVolumes.shares`; counted from the masks where
-        it is not given. Lobes are the more colourful, the larger their share in any of the tumours.
+        it is not given; NaN shares are not known and count as none. Lobes are the more colourful, the larger their share
+        in any of the tumours.
     image
         (X, Y, Z) T1-weighted image on the same grid, from which furrows are shaded; None draws the smooth surface.
     views
@@ -114,7 +115,8 @@ def lobe_figure(
         If the map has no region, or there are no views, unknown ones or too many masks.
     """
     _check(regions, masks, image, views)
-    known = dict(shares) if shares is not None else {k: region_shares(m, regions) for k, m in masks.items()}
+    given = shares if shares is not None else {k: region_shares(m, regions) for k, m in masks.items()}
+    known = {k: {r: v for r, v in s.items() if np.isfinite(v)} for k, s in given.items()}
     scene = _Scene.of(regions, masks, image)
     colours = _colours(regions, known)
     scale = _scale(scene.grid, views)
