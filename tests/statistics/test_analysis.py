@@ -223,3 +223,17 @@ def test_every_choice_has_a_help_text_and_a_unit():
 
     assert all(f.metadata["help"] and f.metadata["unit"] for f in fields(StatisticsParameters))
     assert StatisticsParameters().ages_years == (50, 60, 70)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mutilated_tables_lose_parts_but_never_fail(seed):
+    rng = np.random.default_rng(seed)
+    rows = synthetic_clinical(int(rng.integers(3, 40)), seed, missing_share=float(rng.choice([0.0, 0.3, 0.9])))
+    columns = [c for c in rows[0] if c not in ("participant_id", "os_days", "os_event")]
+    dropped = set(rng.choice(columns, 4, replace=False).tolist())
+    rows = [{k: v for k, v in r.items() if k not in dropped} for r in rows]
+    for row in rows:
+        row.update({k: None for k in row if k != "participant_id" and rng.random() < 0.05})
+    found = analyse(read_clinical(rows), StatisticsParameters(permutations=99, bootstraps=20, imputations=2, search_cut=True))
+    assert all((getattr(found, part) is None) == (part in found.reasons) for part in PARTS)
+    assert data_dictionary(found.tables())

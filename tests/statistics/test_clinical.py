@@ -57,7 +57,7 @@ def test_times_events_and_their_absence_are_given_together():
     assert known.tolist() == [True, False, False, True]
     assert event.tolist() == [True, False, False, False]
     assert np.isnan(time[1:3]).all()
-    assert any("left out" in note for note in table.notes)
+    assert any("os: 2 patient(s) with a time but no event" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("text", ["1", "true", "True", "1.0"])

@@ -13,7 +13,7 @@ from regrowth.statistics.association import MigrationAssociation, migration_agai
 from regrowth.statistics.clinical import ClinicalTable
 from regrowth.statistics.clocks import first_event
 from regrowth.statistics.competing import cumulative_incidence
-from regrowth.statistics.cutpoint import FixedCut, fixed_cut
+from regrowth.statistics.cutpoint import NO_ESTIMATE, FixedCut, fixed_cut, why_not
 from regrowth.statistics.describe import table_one
 from regrowth.statistics.interaction import AgeInteraction, age_interaction
 from regrowth.statistics.model_matrix import VARIABLES, model_matrix
@@ -139,8 +139,8 @@ def analyse(
     def attempt(part: str, build: Callable[[], T]) -> T | None:
         try:
             return build()
-        except (ParameterError, np.linalg.LinAlgError) as error:
-            reasons[part] = str(error)
+        except NO_ESTIMATE as error:  # one part without an estimate must not cost the others
+            reasons[part] = why_not(error)
             return None
 
     def groups(column: str) -> GroupedSurvival:

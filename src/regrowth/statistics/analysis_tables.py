@@ -128,7 +128,7 @@ def _cox(analysis: CohortAnalysis) -> dict[str, Rows]:
     fit, level = model.fit, analysis.parameters.level
     counts = {"n": fit.n, "events": fit.n_events}
     tests = {str(row["covariate"]): row for row in model.proportional_hazards}
-    rows: Rows = [row | counts for row in fit.as_rows(level)]
+    rows: Rows = [dict(row) | counts for row in model.rows]
     checks: Rows = [
         {
             "covariate": name,
@@ -207,7 +207,7 @@ def _interaction(analysis: CohortAnalysis) -> dict[str, Rows]:
         return {}
     rows: Rows = [dict(row) | {"extrapolated": "yes" if row["age"] in found.outside else "no"} for row in found.at_ages]
     counts = {"n": found.fit.n, "events": found.fit.n_events}
-    model: Rows = [row | counts | {"likelihood_ratio_p": None} for row in found.fit.as_rows(analysis.parameters.level)]
+    model: Rows = [dict(row) | counts | {"likelihood_ratio_p": None} for row in found.rows]
     for row in model:
         if row["covariate"] == "mgmt_by_age" and found.test is not None:
             row["likelihood_ratio_p"] = found.test.p_value

@@ -264,14 +264,13 @@ def _check_order(numbers: Mapping[str, np.ndarray], ids: Sequence[str], slack_da
             f"{later.sum()} patient(s) were free of progression for longer than they were observed (ttp_days > os_days): "
             + listed([i for i, bad in zip(ids, later, strict=True) if bad])
         )
-    half = [
-        n
-        for n in ("os", "ttp")
-        if (np.isnan(numbers.get(f"{n}_days", nothing)) != np.isnan(numbers.get(f"{n}_event", nothing))).any()
-    ]
-    return notes + [
-        f"{n}: a patient with a time but no event, or the other way round, is left out of this endpoint" for n in half
-    ]
+    for n in ("os", "ttp"):
+        unpaired = np.isnan(numbers.get(f"{n}_days", nothing)) != np.isnan(numbers.get(f"{n}_event", nothing))
+        if unpaired.any():
+            notes.append(
+                f"{n}: {unpaired.sum()} patient(s) with a time but no event, or the other way round, are left out of it"
+            )
+    return notes
 
 
 def _ratio(numbers: dict[str, np.ndarray], schemes: Sequence[str], ids: Sequence[str], notes: list[str]) -> tuple[str, ...]:

@@ -13,7 +13,20 @@ from regrowth.statistics.cox import CoxFit, cox, likelihood_ratio
 from regrowth.statistics.likelihood import Penalty
 from regrowth.statistics.survival import KaplanMeier, LogRank, kaplan_meier, log_rank
 
-__all__ = ["PUBLISHED_CUT", "Effect", "FixedCut", "PublishedCut", "effect", "fixed_cut", "restricted_cubic_spline"]
+__all__ = [
+    "NO_ESTIMATE",
+    "PUBLISHED_CUT",
+    "Effect",
+    "FixedCut",
+    "PublishedCut",
+    "effect",
+    "fixed_cut",
+    "restricted_cubic_spline",
+    "why_not",
+]
+
+NO_ESTIMATE = (ParameterError, ArithmeticError, ValueError)
+"""What a fit may raise where the data hold too little: refusals, and solvers that fail on a degenerate likelihood."""
 
 _LEAST_PER_GROUP = 2
 _SPLINE_QUANTILES = (0.10, 0.50, 0.90)  # of three knots, as Harrell recommends for small samples
@@ -207,14 +220,19 @@ def effect(
     try:
         fit = cox(time[use], event[use], x[use][:, [0, *varies]], [name, *others], penalty=penalty, strength=strength)
         ratio, (lower, upper), p_value = _first(fit, level)
-    except ParameterError as error:
-        return Effect(name, np.nan, np.nan, np.nan, np.nan, *counts, others, str(error))
+    except NO_ESTIMATE as error:
+        return Effect(name, np.nan, np.nan, np.nan, np.nan, *counts, others, why_not(error))
     return Effect(name, ratio, lower, upper, p_value, *counts, others)
 
 
 def _first(fit: CoxFit, level: float) -> tuple[float, tuple[float, float], float]:
     lower, upper = np.exp(fit.interval(level)[0])
     return float(fit.hazard_ratios[0]), (float(lower), float(upper)), float(fit.p_values[0])
+
+
+def why_not(error: Exception) -> str:
+    """Say in words why there is no estimate; a refusal speaks for itself."""
+    return str(error) if isinstance(error, ParameterError) else f"the computation failed ({type(error).__name__}: {error})"
 
 
 def restricted_cubic_spline(x: ArrayLike, knots: ArrayLike) -> np.ndarray:
@@ -265,5 +283,5 @@ def _non_linear_p(time: np.ndarray, event: np.ndarray, logged: np.ndarray) -> fl
         line = cox(time[use], event[use], basis[:, :1], ["log_marker"])
         curve = cox(time[use], event[use], basis, ["log_marker", "curved"])
         return likelihood_ratio(curve, line).p_value
-    except ParameterError:  # too few patients or values to bend a line
+    except NO_ESTIMATE:  # too few patients or values to bend a line
         return float("nan")

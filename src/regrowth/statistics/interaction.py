@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ class AgeInteraction:
     ----------
     fit, main
         Models with and without the interaction; ``mgmt_by_age`` is the log hazard ratio per 10 years above 60.
+    rows
+        One per covariate of `fit`, with interval.
     test
         Likelihood ratio of the two; None with a ridge, where the ratio has no known law.
     at_ages
@@ -35,6 +37,7 @@ class AgeInteraction:
     """
 
     fit: CoxFit
+    rows: Sequence[Mapping[str, object]]
     main: CoxFit
     test: LikelihoodRatio | None
     at_ages: tuple[dict[str, float], ...]
@@ -101,7 +104,7 @@ def age_interaction(
     rows = tuple(_at_age(fit, float(at), level) for at in ages)
     outside = tuple(float(a) for a in ages if not years.min() <= a <= years.max())
     test = None if penalty == "ridge" else likelihood_ratio(fit, main)
-    return AgeInteraction(fit, main, test, rows, outside)
+    return AgeInteraction(fit, fit.as_rows(level), main, test, rows, outside)
 
 
 def _at_age(fit: CoxFit, age: float, level: float) -> dict[str, float]:

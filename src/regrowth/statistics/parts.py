@@ -70,6 +70,8 @@ class CoxAnalysis:
     ----------
     fit
         Complete cases.
+    rows
+        One per covariate, with interval, as `CoxFit.as_rows`.
     proportional_hazards
         Rows of the test.
     variance_inflation
@@ -89,6 +91,7 @@ class CoxAnalysis:
     """
 
     fit: CoxFit
+    rows: Sequence[Mapping[str, object]]
     proportional_hazards: Sequence[Mapping[str, object]]
     variance_inflation: Mapping[str, float]
     events_per_variable: EventsPerVariable
@@ -221,6 +224,7 @@ def cox_analysis(table: ClinicalTable, parameters: StatisticsParameters, rng: np
     epv = events_per_variable(n_events, len(matrix.names))
     return CoxAnalysis(
         fit=fit,
+        rows=fit.as_rows(parameters.level),
         proportional_hazards=proportional_hazards_test(fit, time[use], event[use], x),
         variance_inflation=variance_inflation(x, matrix.names),
         events_per_variable=epv,

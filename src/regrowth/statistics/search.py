@@ -267,8 +267,8 @@ def _bootstrap(
     return {
         "cut_lower": float(cut_limits[0]),
         "cut_upper": float(cut_limits[2]),
-        "quantile_lower": float((marker <= cut_limits[0]).mean()),
-        "quantile_upper": float((marker <= cut_limits[2]).mean()),
+        "quantile_lower": float((marker <= cut_limits[0]).mean()) if cuts else np.nan,
+        "quantile_upper": float((marker <= cut_limits[2]).mean()) if cuts else np.nan,
         "out_of_bag_ratio": float(ratio_limits[1]),
         "out_of_bag_lower": float(ratio_limits[0]),
         "out_of_bag_upper": float(ratio_limits[2]),
