@@ -94,6 +94,10 @@ class Study:
         """Name a result of a patient: ``OUT/sub-X/sub-X_<suffix><extension>``."""
         return self.out_dir / f"sub-{patient.label}" / f"sub-{patient.label}_{suffix}{extension}"
 
+    def sections(self, patient: Patient, step: str) -> Path:
+        """Path of the sections that a step leaves for the page of a patient."""
+        return self.out_dir / f"sub-{patient.label}" / "sections" / f"{step}.json"
+
     def segmentation(self, patient: Patient, session: Session) -> Path:
         """Path of the checked tumour segmentation of a session, on the grid of its reference image."""
         return self.path(patient, session, "dseg", ".nii.gz", space=space_of(session), seg="tumour")

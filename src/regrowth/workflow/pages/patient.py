@@ -8,9 +8,10 @@ from regrowth import __version__
 from regrowth.io.tables import read_json
 from regrowth.report import Figure, PatientReport, methods_text
 from regrowth.workflow.job import Task
+from regrowth.workflow.pages.anatomy import location_flags, location_items, location_section
 from regrowth.workflow.pages.flags import errors_of, flags_of
 from regrowth.workflow.pages.material import material_of
-from regrowth.workflow.pages.sections import inventory, recurrences, registrations, segmentations, summary, timeline
+from regrowth.workflow.pages.sections import inventory, recurrences, registrations, response, segmentations, summary, timeline
 
 __all__ = ["figures_of", "patient_page"]
 
@@ -22,7 +23,15 @@ def patient_page(task: Task) -> PatientReport:
     brains = {s.label: read_json(p) for s in sessions if (p := task.given(f"brain_facts_{s.label}"))}
     quality = [row for rows in m.quality.values() for row in rows]
     migration = [row for rows in m.migration.values() for row in rows]
-    sections = [inventory(m), timeline(m), *segmentations(m), *registrations(m), *recurrences(m)]
+    sections = [
+        inventory(m),
+        timeline(m),
+        *segmentations(m),
+        *registrations(m),
+        *recurrences(m),
+        location_section(m),
+        response(m),
+    ]
     errors = errors_of(settings)
     failed = {(e.step, e.session) for e in errors}
     done = ["index", *(name for name in settings["steps"] if not any(step == name for step, _ in failed))]
@@ -31,8 +40,8 @@ def patient_page(task: Task) -> PatientReport:
         participant=task.job.participant,
         generated=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         version=__version__,
-        summary=summary(m),
-        flags=flags_of(settings, quality, migration, brains, is_nominal=bool(m.nominal)),
+        summary=(*summary(m), *location_items(m)),
+        flags=(*flags_of(settings, quality, migration, brains, is_nominal=bool(m.nominal)), *location_flags(m)),
         sections=tuple(sections),
         methods=text,
         references=references,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from regrowth.clinical import Session
 from regrowth.io.nifti import read_image
+from regrowth.io.tables import read_json
 from regrowth.labels import REGIONS
 from regrowth.report import Column, Figure, Section, SummaryItem, inventory_table
 from regrowth.report.figures.recurrence import DistanceShare, migration_figure, recurrence_figure
 from regrowth.report.figures.registration import registration_figure
 from regrowth.report.figures.segmentation import segmentation_figure
 from regrowth.report.figures.timeline import ClinicalEvent, timeline_figure
+from regrowth.report.stored import section_from
 from regrowth.space import Image, LabelMap, distance_to_mm, resample_image
 from regrowth.workflow.pages.columns import COMPONENTS, MIGRATION, MIGRATION_CAPTION, QUALITY
 from regrowth.workflow.pages.material import Material, skip_reason
 from regrowth.workflow.pages.values import main_region, number, table_of, value
 
-__all__ = ["inventory", "recurrences", "registrations", "segmentations", "summary", "timeline"]
+__all__ = ["inventory", "recurrences", "registrations", "response", "segmentations", "summary", "timeline"]
 
 
 def summary(m: Material) -> tuple[SummaryItem, ...]:
@@ -195,6 +198,15 @@ def recurrences(m: Material) -> list[Section]:
     if not sections:
         sections.append(Section("Recurrence", "recurrence", skipped=skip_reason(m, "recurrence") or "no follow-up exam"))
     return sections
+
+
+def response(m: Material) -> Section:
+    """Give the section on the response, as the step that assessed it left it."""
+    path = m.task.given("response")
+    if path is None:
+        return Section("Response", "response", skipped=skip_reason(m, "respond") or "no response was assessed")
+    stored: list[Mapping[str, Any]] = read_json(path)["sections"]  # type: ignore[assignment]
+    return section_from(stored[0])
 
 
 def _migration_figures(

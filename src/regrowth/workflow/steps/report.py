@@ -22,7 +22,13 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 
     others = [step_named(name) for name in PARTICIPANT_STEPS if name != "report"]
     planned = [item for step in others for item in step.plan(study, patient)]
-    optional = {"volumes": study.patient_path(patient, "volumes", ".tsv")}
+    regions = study.regions(patient)
+    optional = {
+        **{name: study.patient_path(patient, name, ".tsv") for name in ("volumes", "location")},
+        "response": study.sections(patient, "response"),
+        "regions": regions,
+        "regions_facts": regions.with_name(regions.name.removesuffix(".nii.gz") + ".json"),
+    }
     schemes = {}
     for session in patient.sessions:
         label = session.label
@@ -77,4 +83,4 @@ def _compute(task: Task) -> None:
             task.extra(folder / filename).write_bytes(data)
 
 
-STEP = Step("report", 1, "write the page of the patient", _plan, _compute)
+STEP = Step("report", 2, "write the page of the patient", _plan, _compute)

@@ -8,12 +8,14 @@ from dataclasses import replace
 from regrowth.clinical import Patient
 from regrowth.errors import BidsError
 from regrowth.io.nifti import read_labels
-from regrowth.io.tables import write_tsv
+from regrowth.io.tables import write_json, write_tsv
 from regrowth.labels import label_scheme
 from regrowth.recurrence import new_components
+from regrowth.report.stored import section_values
 from regrowth.response import Exam, ResponseParameters, assess, lesion_sizes, response_summary, sum_of_products
 from regrowth.space import LabelMap, require_same_grid
 from regrowth.workflow.job import Job, Skip, Step, Task
+from regrowth.workflow.pages.response import response_section
 from regrowth.workflow.study import Study
 
 __all__ = ["STEP"]
@@ -47,8 +49,13 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
             "respond",
             patient.label,
             optional=optional,
-            outputs={name: study.patient_path(patient, name, ".tsv") for name in ("response", "bestresponse")},
+            outputs={
+                **{name: study.patient_path(patient, name, ".tsv") for name in ("response", "bestresponse")},
+                "sections": study.sections(patient, "response"),
+            },
             settings={
+                "is_synthetic": any(s.is_synthetic for s in sessions),
+                "is_nominal": any(s.spacing_is_nominal for s in sessions),
                 "exams": exams,
                 "baseline": baseline.label,
                 "rt_end_day": patient.clinical.get("rt_end_day", "n/a"),
@@ -87,6 +94,10 @@ def _compute(task: Task) -> None:
     who = {"participant_id": f"sub-{task.job.participant}"}
     write_tsv([{**who, **a.as_row()} for a in found], task.outputs["response"], columns=None if found else [*who, "label"])
     write_tsv([{**who, **response_summary(found).as_row()}], task.outputs["bestresponse"])
+    section = response_section(
+        exams, found, parameters, is_nominal=settings["is_nominal"], synthetic=bool(settings["is_synthetic"])
+    )
+    write_json({"sections": [section_values(section)]}, task.outputs["sections"])
 
 
 def _segmentations(task: Task) -> tuple[dict[str, LabelMap], dict[str, LabelMap | None]]:
@@ -111,8 +122,8 @@ def _assessable(parameters: ResponseParameters, exams: Sequence[LabelMap]) -> Re
 
 
 def _product(labels: LabelMap, region: str, p: ResponseParameters) -> float:
-    found = sum_of_products(labels.mask(region), labels.grid, targets=p.targets, measurable_mm=p.measurable_mm)
-    return found.total_mm2
+    targets = min(p.targets, 2) if p.tumour == "mixed" else p.targets
+    return sum_of_products(labels.mask(region), labels.grid, targets=targets, measurable_mm=p.measurable_mm).total_mm2
 
 
 def _new_lesions(mapped: Mapping[str, LabelMap | None], p: ResponseParameters) -> dict[str, int | None]:
