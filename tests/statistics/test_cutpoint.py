@@ -159,7 +159,7 @@ def test_without_an_effect_the_search_exaggerates_and_out_of_bag_patients_do_not
         assert found.naive_p < found.permutation_p
         assert found.critical_z > 2.2
     assert np.mean(naive) > 0.3
-    assert np.mean(honest) < 0.75 * np.mean(naive)
+    assert abs(np.mean(honest)) < 0.1
 
 
 def test_ties_and_missing_markers_are_borne(rng):

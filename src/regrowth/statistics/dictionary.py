@@ -115,7 +115,9 @@ _RESULTS: Mapping[str, Entry] = {
     "cut_upper": _entry("upper limit of the bootstrap interval of the cut", "1"),
     "quantile_lower": _entry("share of the patients at most at cut_lower", "1"),
     "quantile_upper": _entry("share of the patients at most at cut_upper", "1"),
-    "out_of_bag_ratio": _entry("median hazard ratio of low against high in patients outside of the bootstrap samples", "1"),
+    "out_of_bag_ratio": _entry(
+        "median hazard ratio of low against high in patients outside of the bootstrap samples that chose cut and direction", "1"
+    ),
     "out_of_bag_lower": _entry("lower end of its range over the samples", "1"),
     "out_of_bag_upper": _entry("upper end of its range over the samples", "1"),
     "naive_hazard_ratio": _entry("hazard ratio at the chosen cut in the patients of the search: exaggerated", "1"),

@@ -41,7 +41,8 @@ class SearchedCut:
     naive_effect
         Hazard ratio of low against high in the data of the search: exaggerated.
     out_of_bag_ratio, out_of_bag_lower, out_of_bag_upper
-        Median and range at `level` of the hazard ratio in patients who were not in the bootstrap sample that chose the cut.
+        Median and range at `level` of the hazard ratio in patients who were not in the bootstrap sample that chose the cut, in
+        the direction that the sample found: near 1 where the cut is noise, on average over cohorts.
     bootstraps, failed
         Samples, and those among them without an out-of-bag hazard ratio.
     candidates, z
@@ -129,7 +130,8 @@ def searched_cut(
     null = _null_maxima(scores, values, candidates, permutations, rng)
     statistic = float(np.abs(z).max())
     low = values <= chosen
-    bags = _bootstrap(times, events, values, quantiles, bootstraps, rng, level)
+    direction = float(np.sign(z[np.argmax(np.abs(z))])) or 1.0
+    bags = _bootstrap(times, events, values, quantiles, bootstraps, rng, level, direction)
     alone = np.empty((len(values), 0))
     return SearchedCut(
         cut=chosen,
@@ -245,6 +247,7 @@ def _bootstrap(
     bootstraps: int,
     rng: np.random.Generator,
     level: float,
+    direction: float,
 ) -> dict[str, float | int]:
     n = len(marker)
     cuts: list[float] = []
@@ -253,14 +256,17 @@ def _bootstrap(
         bag = rng.integers(0, n, n)
         if not event[bag].any() or np.ptp(marker[bag]) == 0:
             continue
-        cut, _z_values = best_cut(log_rank_scores(time[bag], event[bag]), marker[bag], candidate_cuts(marker[bag], quantiles))
+        cut, z = best_cut(log_rank_scores(time[bag], event[bag]), marker[bag], candidate_cuts(marker[bag], quantiles))
         cuts.append(cut)
         out = np.ones(n, dtype=bool)
         out[bag] = False
         low = (marker[out] <= cut).astype(float)
         ratio = effect(time[out], event[out], low, "low", np.empty((int(out.sum()), 0)), (), level=level)
         if not np.isnan(ratio.hazard_ratio):
-            ratios.append(ratio.hazard_ratio)
+            # Turned so that a sample that found the opposite counts against the cut: by the side alone, the patients who made
+            # the whole cohort choose this direction would confirm it.
+            turned = direction * float(np.sign(z[np.argmax(np.abs(z))]))
+            ratios.append(ratio.hazard_ratio**turned)
     tails = [(1 - level) / 2, 0.5, (1 + level) / 2]
     cut_limits = np.quantile(cuts, tails) if cuts else np.full(3, np.nan)
     ratio_limits = np.quantile(ratios, tails) if ratios else np.full(3, np.nan)
