@@ -563,3 +563,17 @@ def test_impossible_parameters_are_refused(bad):
 def test_impossible_exams_are_refused(bad, message):
     with pytest.raises(ParameterError, match=message):
         Exam(**{"day": 3, "phase": "followup", **bad})
+
+
+@pytest.mark.parametrize(
+    ("volume_ml", "category"), [(10.0, "not_evaluable"), (40.0, "not_evaluable"), (0.0, "not_evaluable"), (80.0, "PD")]
+)
+def test_what_is_smaller_than_before_surgery_is_no_response(volume_ml, category):
+    _, found = assess([exam(0, 40.0, phase="preop"), exam(200, volume_ml, phase="progression")])
+    assert found.category == category
+    assert ("before surgery" in found.reason) == (category != "PD")
+
+
+def test_exams_that_all_precede_surgery_are_compared_with_each_other():
+    _, found = assess([exam(0, 40.0, phase="preop"), exam(60, 41.0, phase="preop")])
+    assert found.category == "SD"

@@ -24,6 +24,10 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "2011. doi:10.1016/j.neuroimage.2010.07.033",
         "hannisdal": "Hannisdal MH et al. Spatial-temporal recurrence patterns of grade 4 glioma using deep learning "
         "integrated multiparametric MRI and molecular pathology. npj Precision Oncology, 2025.",
+        "desikan": "Desikan RS et al. An automated labeling system for subdividing the human cerebral cortex on MRI scans into "
+        "gyral based regions of interest. NeuroImage 31:968-980, 2006. doi:10.1016/j.neuroimage.2006.01.021",
+        "synthseg": "Billot B et al. Robust machine learning segmentation for large-scale analysis of heterogeneous clinical "
+        "brain MRI datasets. PNAS 120:e2216399120, 2023. doi:10.1073/pnas.2216399120",
         "rano": "Wen PY et al. RANO 2.0: update to the response assessment in neuro-oncology criteria for high- and "
         "low-grade gliomas in adults. Journal of Clinical Oncology 41:5187-5199, 2023. doi:10.1200/JCO.23.01059",
         "hd95": "Podobnik G, Vrtovec T. Understanding implementation pitfalls of distance-based metrics for image "
@@ -51,9 +55,13 @@ _PROSE: Mapping[str, str] = MappingProxyType(
         "tumour": "Tumour segmentations made elsewhere were taken as given, after a check of their grid and label values< "
         "(label scheme {scheme})>.",
         "segment": "Tumour compartments were segmented< with {engine}>< in the label scheme {scheme}>.",
-        "parcellate": "Lobes and hemispheres were taken from a map in the space of the ICBM 152 template {icbm}, brought to "
-        "the baseline exam< with {engine}>; differences below five points between shares of lobes lie within the "
-        "disagreement of atlases.",
+        "parcellate": "Lobes and hemispheres were taken from a map in the space of the ICBM 152 template {icbm}, with lobes "
+        "after Desikan et al. {desikan}, brought to the baseline exam< with {engine}>< ({stages})>, tumour, oedema and cavity "
+        "left out; differences below five points between shares of lobes lie within the disagreement of atlases.",
+        "parcellate by synthseg": "Regions of the brain were found on the baseline exam with SynthSeg {synthseg} and grouped "
+        "to lobes {desikan}; white matter belongs to the lobe of the nearest cortex.",
+        "parcellate by labelmap": "Regions of the brain came from label maps with FreeSurfer ids that were made elsewhere, "
+        "grouped to lobes {desikan}; white matter belongs to the lobe of the nearest cortex.",
         "register": "Each follow-up exam was registered with the baseline exam< with {engine}><, {stages}>. Where the exams "
         "were segmented, tumour, oedema and cavity of both< (widened by {dilate_mm} mm)> were left out of the similarity; "
         "the outside of the brain was not.",
@@ -67,6 +75,22 @@ _PROSE: Mapping[str, str] = MappingProxyType(
         "measure": "Volumes were measured in native space as the number of voxels times the volume of a voxel. The "
         "contrast-enhancing core (enhancing tumour and what it encloses), the non-enhancing abnormality and their ratio were "
         "defined as by Hannisdal et al. {hannisdal}.",
+        "locate": "The tumour of every exam was located in the space of the baseline by its core (the whole tumour where the "
+        "core was smaller than {min_core_ml} ml).< A class of region with at least {dominant_share} of the tumour named its "
+        "location, two lobes of one hemisphere with at least {junction_share} each a junction, and at least {side_share} of "
+        "the lateral tissue a side.> Ventricles do not count.",
+        "respond": "Response over the exams followed RANO 2.0 {rano} as far as segmentations allow: volumes and bidimensional "
+        "products against the baseline after radiotherapy and the nadir, with confirmation.< Progression began at an increase "
+        "of {progression_volume_share} in volume or {progression_product_share} in products.> It is no clinical assessment.",
+        "frequency": "Tumours of all patients were counted voxel by voxel in the space of the template {icbm}.",
+        "statistics": "Survival was estimated after Kaplan and Meier with log-log intervals and compared by log-rank tests "
+        "(Holm-corrected where several); hazard ratios come from Cox models with Efron's treatment of ties< and penalty "
+        "{penalty}>, checked by scaled Schoenfeld residuals, with Harrell's C corrected for optimism< by {bootstraps} "
+        "bootstrap samples>.< The ratio of CE core to NE was compared at the published cut {cut} {hannisdal}.> Recurrence and death "
+        "without it are competing risks (Aalen-Johansen). Transitions of location are given with Wilson intervals and tested "
+        "against chance< by {permutations} permutations>. What is known only at recurrence starts its clock there.",
+        "tabulate": "",
+        "cohort": "",
         "report": "",
     }
 )
@@ -137,6 +161,11 @@ def _used(done: Sequence[str], given: Mapping[str, Mapping[str, object]]) -> set
 
 
 def _paragraph(step: str, parameters: dict[str, object], versions: Mapping[str, str], cited: list[str]) -> str:
+    sources = str(parameters.get("source", "")).split(", ")
+    if step == "parcellate" and sources != [""]:
+        own = {k: v for k, v in parameters.items() if k != "source"}
+        named = [("parcellate", own) if s == "template" else (f"parcellate by {s}", {}) for s in sources]
+        return " ".join(_paragraph(name, given, versions, cited) for name, given in named)
     prose = _PROSE.get(step)
     if prose == "":
         return ""

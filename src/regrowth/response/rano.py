@@ -55,6 +55,9 @@ def assess(
     assessed; more corticosteroids alone are no progression. What is not known is taken as no hindrance and is named in
     `Assessment.missing`.
 
+    *Before surgery*: where the only baseline is a pre-operative exam, a later exam of another phase can be progression (more
+    than was there before surgery, or new) and nothing else: what is smaller may have been removed.
+
     *Non-enhancing tumour* is assessed only with ``tumour="nonenhancing"``, where progression of the enhancing region
     counts besides as new enhancement, or ``"mixed"``: progression of either; stable or complete with another response is
     the other; minor with partial is minor (our own choice).
@@ -137,6 +140,9 @@ def _single(exam: Exam, earlier: Sequence[Exam], segment: Segment, p: ResponsePa
         reasons.append("clinical status worse")
         category = "PD"
     category, rules = _with_steroids(exam, segment.baseline, category, rules, reasons, missing, p)
+    if category in ("CR", "PR", "MR", "SD") and segment.baseline.phase == "preop" != exam.phase:
+        reasons.append(f"the baseline is before surgery, which may have removed what is smaller: {category} cannot be told")
+        category, rules = "not_evaluable", ["surgery"]
     return replace(
         _blank(exam, category, "; ".join(reasons), tuple(missing)),
         rule=" and ".join(rules),

@@ -31,6 +31,9 @@ class StatisticsParameters:
     penalty_strength: float = _option(0.0, "strength of the ridge penalty")
     imputations: int = _option(0, "completed copies of the table for missing covariates; 0 uses complete cases only")
     ages: str = _option("50,60,70", "ages at which the hazard ratio of MGMT methylation is given, by commas", "years")
+    location_classes: Literal["regrowth", "hannisdal2025"] = _option(
+        "regrowth", "classes of location in the cohort table; hannisdal2025 for comparison"
+    )
     label_error: float = _option(0.05, "share of wrong location labels assumed by the sensitivity of the transitions")
     level: float = _option(0.95, "coverage of all intervals")
     check_units: bool = _option(True, "refuse columns of days that look like months and the other way round")
@@ -39,6 +42,8 @@ class StatisticsParameters:
     def __post_init__(self) -> None:
         if self.endpoint not in ("os", "ttp"):
             raise ParameterError(f"endpoint is os or ttp, not {self.endpoint!r}")
+        if self.location_classes not in ("regrowth", "hannisdal2025"):
+            raise ParameterError(f"location_classes is regrowth or hannisdal2025, not {self.location_classes!r}")
         if self.penalty not in ("none", "ridge", "firth"):
             raise ParameterError(f"penalty is none, ridge or firth, not {self.penalty!r}")
         if not self.cut > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from regrowth.clinical import Patient, Session
@@ -47,7 +47,13 @@ def patient_facts(patient: Patient) -> dict[str, Any]:
 
 
 def cohort_rows(
-    patients: Sequence[Mapping[str, Any]], volumes: Rows, location: Rows, migration: Rows, kind: str
+    patients: Sequence[Mapping[str, Any]],
+    volumes: Rows,
+    location: Rows,
+    migration: Rows,
+    kind: str,
+    *,
+    preset: str = "regrowth",
 ) -> list[dict[str, object]]:
     """Join the tables of a cohort.
 
@@ -59,6 +65,8 @@ def cohort_rows(
         Rows of all patients.
     kind
         Registration under which locations and distances are taken.
+    preset
+        Classes of location: ``regrowth`` or ``hannisdal2025``.
 
     Returns
     -------
@@ -66,10 +74,18 @@ def cohort_rows(
         One row per patient; None where something is missing. The volumes of a primary are those of an exam before surgery,
         and missing where there is none: a residual is no primary.
     """
-    return [_row(p, volumes, location, migration, kind) for p in patients]
+    named = location_class if preset == "regrowth" else (lambda row: _known(row.get("hannisdal_class")))
+    return [_row(p, volumes, location, migration, kind, named) for p in patients]
 
 
-def _row(patient: Mapping[str, Any], volumes: Rows, location: Rows, migration: Rows, kind: str) -> dict[str, object]:
+def _row(
+    patient: Mapping[str, Any],
+    volumes: Rows,
+    location: Rows,
+    migration: Rows,
+    kind: str,
+    named: Callable[[Mapping[str, str]], str | None],
+) -> dict[str, object]:
     mine = {"participant_id": patient["participant_id"]}
     clinical = {name: _known(patient["clinical"].get(name)) for name in CLINICAL if name in patient["clinical"]}
     baseline = {**mine, "session_id": patient["baseline"]}
@@ -82,7 +98,7 @@ def _row(patient: Mapping[str, Any], volumes: Rows, location: Rows, migration: R
         "primary_CE_core_ml": _known(first.get("CE_core_ml")),
         "primary_NE_ml": _known(first.get("NE_ml")),
         "ratio_CE_core_NE": _known(first.get("ratio_CE_core_NE")),
-        "location_primary": location_class(where),
+        "location_primary": named(where),
         "laterality_primary": _known(where.get("laterality")),
     }
     exam = patient["recurrence"]
@@ -93,7 +109,7 @@ def _row(patient: Mapping[str, Any], volumes: Rows, location: Rows, migration: R
     region = main_region([r["region"] for r in moved])
     distance = next((r for r in moved if r["region"] == region), {})
     return row | {
-        "location_recurrence": location_class(then),
+        "location_recurrence": named(then),
         "migration_mm": _known(distance.get("outward_p95_mm")),
         "recurrence_day": patient["recurrence_day"] if then or distance else None,
         "pattern": _known(distance.get("pattern")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -150,19 +150,41 @@ class Study:
         return self.path(patient, session, "quality", ".tsv", desc="registration")
 
 
-def methods_settings(study: Study) -> dict[str, object]:
-    """Give what the methods text and the provenance of a page are made of."""
-    registration = asdict(study.parameters.registration)
+def methods_settings(study: Study, sources: Sequence[str] = ()) -> dict[str, object]:
+    """Give what the methods text and the provenance of a page are made of.
+
+    Parameters
+    ----------
+    study
+        The study.
+    sources
+        Where the maps of regions come from.
+    """
+    values = study.parameters.as_dict()
+    registration = values["registration"]
     engine = {"engine": registration["engine"]}
     shown = {k: v for k, v in registration.items() if not k.startswith("flag_")}
+    regions = {"source": ", ".join(sources), "kind": values["anatomy"]["kind"]} if sources else {}
+    said = {
+        "locate": ("min_core_ml", "dominant_share", "junction_share", "side_share"),
+        "respond": ("progression_volume_share", "progression_product_share"),
+        "statistics": ("penalty", "bootstraps", "cut", "permutations"),
+    }
+    groups = {"locate": "location", "respond": "response", "statistics": "statistics"}
+    engines = {n: v for n, v in study.engine_versions.items() if n not in ("template", "synthseg")}
     return {
-        "versions": {"regrowth": __version__, **study.engine_versions},
-        "methods": {"coregister": engine, "register": shown, "recurrence": asdict(study.parameters.recurrence)},
+        "versions": {"regrowth": __version__, **engines},
+        "methods": {
+            "coregister": engine,
+            "parcellate": {**engine, **regions},
+            "register": shown,
+            "recurrence": values["recurrence"],
+            **{step: {name: values[groups[step]][name] for name in names} for step, names in said.items()},
+        },
         "provenance": {
             "data set": study.bids_dir.name,
             **{f"engine {name}": version for name, version in study.engine_versions.items()},
-            **{f"registration {k}": v for k, v in registration.items()},
-            **{f"recurrence {k}": v for k, v in asdict(study.parameters.recurrence).items()},
+            **{f"{group} {k}": v for group, options in values.items() for k, v in options.items()},
         },
     }
 

@@ -60,8 +60,9 @@ def location_section(m: Material) -> Section:
         why = skip_reason(m, "locate") or "no location"
         return Section("Where in the brain", "location", f"The tumour was not located: {why}.", (check,))
     figures = [*_views(m, regions, image, rows), *_bars(m, rows), check]
-    shown = {k: c for k, c in _LOCATION.items() if any(r.get(k, "n/a") != "n/a" for r in rows)}
-    table = table_of("Location", rows, shown, notes=[m.nominal])
+    shown = {k: c for k, c in _LOCATION.items() if any(r.get(k, "n/a") not in ("n/a", "") for r in rows)}
+    listed = [{**r, "involved": r["involved"].replace(";", ", ")} for r in rows]
+    table = table_of("Location", listed, shown, notes=[m.nominal])
     return Section("Where in the brain", "location", f"{_words(m, rows)}\n\n{_TEXT}", tuple(figures), (table,))
 
 

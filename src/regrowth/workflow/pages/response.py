@@ -22,7 +22,6 @@ _COLUMNS = (
     Column("products", "mm²", "sum of the products of the two diameters of the largest lesions", 0),
     Column("from nadir", "%", "change of the sum of products since the smallest since the baseline", 0),
     Column("new", "", "new measurable lesions"),
-    Column("the numbers behind it"),
 )
 
 
@@ -59,7 +58,10 @@ def response_section(
     )
     notes = tuple([NOMINAL_NOTE] if is_nominal else []) + tuple(f"Not known: {m}." for m in missing)
     table = Table("Response of every exam", _COLUMNS, tuple(_row(a) for a in assessments), notes=notes)
-    return Section("Response", "response", text, (figure,), (table,))
+    reasons = [
+        f"{a.label}, {CATEGORIES.get(a.category, ('', '', a.category))[2]}: {a.reason}." for a in assessments if a.reason
+    ]
+    return Section("Response", "response", "\n\n".join([text, *reasons]), (figure,), (table,))
 
 
 def _row(a: Assessment) -> tuple[Value, ...]:
@@ -77,5 +79,4 @@ def _row(a: Assessment) -> tuple[Value, ...]:
         a.rule,
         *cells,
         Missing("new lesions were not looked for") if a.new_lesions is None else a.new_lesions,
-        a.reason,
     )

@@ -9,6 +9,7 @@ from regrowth.io.tables import write_text
 from regrowth.report import Figure, render_cohort
 from regrowth.workflow.job import Job, Skip, Step, Task
 from regrowth.workflow.pages.cohort import cohort_page
+from regrowth.workflow.steps.parcellate import source_of
 from regrowth.workflow.study import Study, methods_settings
 
 __all__ = ["STEP"]
@@ -60,10 +61,10 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
             settings={
                 "patients": patients,
                 "problems": [asdict(p) for p in study.cohort.problems],
-                "steps": [s for s in PARTICIPANT_STEPS if s in steps],
+                "steps": [*(s for s in PARTICIPANT_STEPS if s in steps), *SECTIONS],
                 "kinds": list(study.kinds),
                 "skips": [asdict(i) for n in SECTIONS for i in step_named(n).plan(study, patient) if isinstance(i, Skip)],
-                **methods_settings(study),
+                **methods_settings(study, sorted({source_of(study, p) for p in study.cohort.patients})),
             },
             gathers=True,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,10 @@ from regrowth.anatomy import (
     location_compartment,
     region_volumes,
 )
+from regrowth.anatomy.hannisdal2025 import approximate_volumes, classify, overlap_table, white_matter_lobes
 from regrowth.clinical import Patient
 from regrowth.errors import InputError
-from regrowth.io.nifti import read_labels, write_image
+from regrowth.io.nifti import read_image, read_labels, write_image
 from regrowth.io.tables import write_tsv
 from regrowth.io.transforms import read_transform
 from regrowth.labels import label_scheme
@@ -95,6 +96,7 @@ def _compute(task: Task) -> None:
     if regions is None:
         raise InputError(f"{task.input('regions')}: absent")
     parameters = LocationParameters(**task.job.settings["location"])
+    preset = _hannisdal(task, regions)
     overlaps: list[dict[str, object]] = []
     places: list[dict[str, object]] = []
     for exam in _exams(task):
@@ -107,7 +109,9 @@ def _compute(task: Task) -> None:
             "transform": exam.transform,
         }
         overlaps += [{**who, **row} for row in _overlap(exam, regions)]
-        places += [{**who, **row} for row in _places(exam, regions, parameters)]
+        found = _places(exam, regions, parameters)
+        found[0] |= preset(exam.labels)
+        places += [{**who, **row} for row in found]
     write_tsv(overlaps, task.outputs["overlap"])
     write_tsv(places, task.outputs["location"])
     _write_in_template(task, parameters)
@@ -138,6 +142,34 @@ def _places(exam: _Exam, regions: RegionMap, parameters: LocationParameters) -> 
     if len(parts) > 1:
         rows += [{"part": str(n), "volume_ml": p.volume_ml, **p.location.as_row()} for n, p in enumerate(parts, start=1)]
     return rows
+
+
+def _hannisdal(task: Task, regions: RegionMap) -> Callable[[LabelMap], dict[str, object]]:
+    """Prepare the preset ``hannisdal2025``: from the ids of the label map where there is one, else from the lobes."""
+    path = task.given("labels")
+    ids = None if path is None else np.rint(read_image(path).data).astype(np.int32)
+    white = None if ids is None else white_matter_lobes(ids, regions.grid)
+
+    def classified(labels: LabelMap) -> dict[str, object]:
+        if not labels.has("CE_core"):
+            return {"hannisdal_class": None, "hannisdal_source": f"{labels.scheme.name} has no CE core"}
+        mask = labels.mask("CE_core")
+        if ids is None:
+            volumes = approximate_volumes(region_volumes(mask, regions, regions.grid))
+        else:
+            nothing = np.zeros(regions.grid.shape, bool)
+            masks = {"CE_core": mask, "NE": labels.mask("NE") if labels.has("NE") else nothing, "Total": labels.mask("lesion")}
+            overlap = overlap_table(ids, masks, regions.grid, white_matter=white)
+            volumes = {region: found["CE_core"] for region, found in overlap.lobes.items()}
+        found = classify(volumes)
+        return {
+            "hannisdal_class": found.pooled,
+            "hannisdal_hemisphere": found.hemisphere,
+            "hannisdal_confidence": found.confidence,
+            "hannisdal_source": "approximated from lobes" if ids is None else "as in the notebooks",
+        }
+
+    return classified
 
 
 def _write_in_template(task: Task, parameters: LocationParameters) -> None:

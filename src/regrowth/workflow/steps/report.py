@@ -10,6 +10,7 @@ from regrowth.report import render_patient
 from regrowth.workflow.job import Job, Skip, Step, Task
 from regrowth.workflow.pages.patient import figures_of, patient_page
 from regrowth.workflow.pages.values import session_facts
+from regrowth.workflow.steps.parcellate import source_of
 from regrowth.workflow.study import Study, methods_settings
 
 __all__ = ["STEP"]
@@ -66,7 +67,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "skips": [asdict(s) for s in planned if isinstance(s, Skip)],
                 "steps": list(dict.fromkeys(j.step for j in planned if isinstance(j, Job))),
                 "kinds": list(study.kinds),
-                **methods_settings(study),
+                **methods_settings(study, [source_of(study, patient)]),
             },
             gathers=True,
         )

@@ -45,10 +45,10 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 def _compute(task: Task) -> None:
     settings = task.job.settings
     volumes, location, migration = (read_tsv(task.input(name)) for name in _TABLES)
-    rows = cohort_rows(settings["patients"], volumes, location, migration, settings["kind"])
+    parameters = StatisticsParameters(**settings["statistics"])
+    rows = cohort_rows(settings["patients"], volumes, location, migration, settings["kind"], preset=parameters.location_classes)
     write_tsv(rows, task.outputs["cohort"])
     task.describe("cohort", **data_dictionary({"cohort": rows})["cohort"])
-    parameters = StatisticsParameters(**settings["statistics"])
     table = read_clinical(rows, required=(), check_units=parameters.check_units, where="participants.tsv and results")
     analysis = analyse(table, parameters)
     folder = task.job.outputs["dictionary"].parent
