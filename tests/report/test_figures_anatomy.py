@@ -195,6 +195,14 @@ def test_lobes_with_a_share_are_more_colourful_and_the_key_names_them():
     assert "frontal" not in lobes_module._other_names(lines, regions)
 
 
+def test_a_tumour_without_voxels_has_no_share_rather_than_a_share_of_zero():
+    regions = brain(grid_of("RAS", (4.0, 4.0, 4.0), 75.0))
+    lines = lobes_module._key_lines({"primary": {"left frontal": 1.0}, "recurrence": {}}, regions)
+    assert [label for label, _, _ in lines] == ["left frontal"]
+    assert lines[0][2][0] == 1.0
+    assert np.isnan(lines[0][2][1])
+
+
 def test_every_lobe_has_a_colour_of_its_own_and_none_is_that_of_a_tumour():
     names = {r.name.replace("_", " ") for r in LOBES.regions}
     assert names == set(LOBE_COLOURS)

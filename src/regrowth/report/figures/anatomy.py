@@ -228,7 +228,7 @@ def frequency_figure(
         _colour_bars(figure, most, reach)
         peak = [f"{int(c.max())} of {n}" for c in (before, after)]
         caption = (
-            f"{title}: patients with tumour in each voxel, {n} patients with both exams; most at one place {peak[0]} (primary) "
+            f"{title}: patients with tumour in each voxel, {n} patient{'s' * (n > 1)} with both exams; most at one place {peak[0]} (primary) "
             f"and {peak[1]} (recurrence). Beneath, recurrence minus primary."
         )
         good = "Maps that follow white matter and lobes without steps at slices; a difference without a border at the midline."
@@ -272,7 +272,7 @@ def _colour_bars(figure: Drawing, most: int, reach: int) -> None:
         ax.set_axis_off()
         style: dict[str, Any] = {"color": sheet.PALE, "fontsize": 8.5, "va": "center", "transform": ax.transAxes}
         ax.text(-0.04, 0.5, ends[0], ha="right", **style)
-        ax.text(1.04, 0.5, f"{ends[1]} {words}", ha="left", **style)
+        ax.text(1.04, 0.5, f"{ends[1]} {words if largest > 1 else words.replace('patients', 'patient')}", ha="left", **style)
 
 
 def location_bars(

@@ -289,10 +289,15 @@ def _show(figure: Drawing, view: surface.View, drawn: np.ndarray, place: Place) 
 def _key_lines(shares: Mapping[str, Mapping[str, float]], regions: RegionMap) -> list[KeyLine]:
     """Label, colour and share in each tumour of the regions that hold a hundredth or more of one, largest first; at most 8."""
     names = {r.label: r.name for r in regions.scheme.regions} | {"unassigned": ""}
-    found = [(label, [s.get(label, 0.0) for s in shares.values()]) for label in names]
-    found = [(label, values) for label, values in found if max(values, default=0.0) >= 0.01]
-    found.sort(key=lambda item: (-max(item[1]), item[0]))
+    # A tumour of which no share is known has none in this region either: NaN, not 0.
+    found = [(label, [s.get(label, 0.0) if s else float("nan") for s in shares.values()]) for label in names]
+    found = [(label, values) for label, values in found if _largest(values) >= 0.01]
+    found.sort(key=lambda item: (-_largest(item[1]), item[0]))
     return [(label, lobe_colour(names[label]), values) for label, values in found[:8]]
+
+
+def _largest(values: Sequence[float]) -> float:
+    return max((v for v in values if np.isfinite(v)), default=0.0)
 
 
 def _other_names(lines: Sequence[KeyLine], regions: RegionMap) -> list[str]:
@@ -324,13 +329,18 @@ def _key(figure: Drawing, lines: Sequence[KeyLine], others: Sequence[str], masks
         ax.text(12, 12, "share of the tumour by region", color=sheet.PALE, fontsize=8.8, va="center")
     for n, (tumour, colour) in enumerate(zip(names, colours, strict=True)):
         empty = "" if np.asarray(masks[tumour]).any() else " (no voxel)"
-        swatch(235 + step * n, 12, colour, tumour[: step // 10] + empty, "bold")
+        room = step // 9 - len(empty)
+        short = tumour if len(tumour) <= room else f"{tumour[: room - 1]}…"
+        swatch(235 + step * n, 12, colour, short + empty, "bold")
     for k, (label, colour, values) in enumerate(lines):
         y = 34 + 19 * k
         swatch(12, y, colour, label[:32])
         for n, (value, shade) in enumerate(zip(values, colours, strict=False)):
             x, room = 235 + step * n, step - 82
             ax.add_patch(Rectangle((x, y - 4.5), room, 9, facecolor="#20262e", linewidth=0))
+            if not np.isfinite(value):
+                ax.text(x + room + 8, y, "–", color=sheet.PALE, fontsize=8.8, va="center")
+                continue
             ax.add_patch(Rectangle((x, y - 4.5), room * min(max(value, 0.0), 1.0), 9, facecolor=shade, linewidth=0))
             words = "< 1 %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
             ax.text(x + room + 8, y, words, color=sheet.PALE, fontsize=8.8, va="center")
