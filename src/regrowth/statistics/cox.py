@@ -95,7 +95,7 @@ class CoxFit:
     def interval(self, level: float = 0.95) -> np.ndarray:
         """Give the (p, 2) intervals of the coefficients, log scale: Wald's, or with Firth's penalty profile likelihood ones.
 
-        A limit of a profile interval is infinite where the profile does not fall far enough.
+        A limit of a profile interval is infinite where the profile does not fall far enough, and NaN where it was not found.
         """
         check_level(level)
         if self.penalty == "firth":

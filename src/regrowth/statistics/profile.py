@@ -56,13 +56,14 @@ def profile_interval(
 
     function = objective(data.likelihood, data.penalty, data.strength)
     free = np.arange(len(beta)) != which
-    state = beta.copy()
+    state, is_finished = beta.copy(), True
 
     def excess(value: float) -> float:
-        nonlocal state
+        nonlocal state, is_finished
         start = state.copy()
         start[which] = value
         found = maximise(function, start, free, bounded=True)
+        is_finished = found.converged
         if not np.isfinite(found.at.value):
             return np.inf
         state = found.beta
@@ -76,5 +77,10 @@ def profile_interval(
         while abs(far) < _FARTHEST and excess(far) < 0:
             near, step = far, 1.5 * step
             far = near + sign * step
-        limits.append(float(brentq(excess, near, far, xtol=1e-8)) if abs(far) < _FARTHEST else sign * np.inf)
+        if abs(far) >= _FARTHEST:
+            limits.append(sign * np.inf)
+            continue
+        root = float(brentq(excess, near, far, xtol=1e-8))
+        # An unfinished profile lies too low and would make the interval too narrow.
+        limits.append(root if abs(excess(root)) < 1e-4 and is_finished else np.nan)
     return (limits[0], limits[1])
