@@ -228,8 +228,8 @@ def frequency_figure(
         _colour_bars(figure, most, reach)
         peak = [f"{int(c.max())} of {n}" for c in (before, after)]
         caption = (
-            f"{title}: patients with tumour in each voxel, {n} patient{'s' * (n > 1)} with both exams; most at one place {peak[0]} (primary) "
-            f"and {peak[1]} (recurrence). Beneath, recurrence minus primary."
+            f"{title}: patients with tumour in each voxel, {n} patient{'s' * (n > 1)} with both exams; most at one place "
+            f"{peak[0]} (primary) and {peak[1]} (recurrence). Beneath, recurrence minus primary."
         )
         good = "Maps that follow white matter and lobes without steps at slices; a difference without a border at the midline."
         failure = "A heap outside of the brain or in a ventricle (failed registration), one side empty (exchanged sides)."
