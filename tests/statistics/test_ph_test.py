@@ -117,3 +117,19 @@ def test_other_data_and_unknown_transforms_are_refused(rng):
         proportional_hazards_test(fit, time[::-1], event, x)
     with pytest.raises(ParameterError, match="one of km, rank, identity, log"):
         proportional_hazards_test(fit, time, event, x, transform="sqrt")
+
+
+def test_tied_events_share_their_mean_rank_so_that_the_order_of_rows_does_not_matter(rng):
+    time, event, x = ties(rng)
+    order = rng.permutation(len(time))
+    fit = cox(time, event, x, ["a", "b", "c"])
+    rows = proportional_hazards_test(fit, time, event, x, transform="rank")
+    # Ranks among the events, ties averaged, given to the same test as times.
+    at, residuals = schoenfeld_residuals(fit)
+    ranks = np.array([(at < t).sum() + ((at == t).sum() + 1) / 2 for t in at])
+    slope = (ranks - ranks.mean()) @ residuals @ fit.covariance
+    expected = fit.n_events * slope**2 / np.diag(fit.covariance) / np.sum((ranks - ranks.mean()) ** 2)
+    np.testing.assert_allclose([row["statistic"] for row in rows[:-1]], expected, rtol=1e-9)
+    again = cox(time[order], event[order], x[order], ["a", "b", "c"])
+    shuffled = proportional_hazards_test(again, time[order], event[order], x[order], transform="rank")
+    np.testing.assert_allclose([row["statistic"] for row in shuffled], [row["statistic"] for row in rows], rtol=1e-6)

@@ -80,6 +80,12 @@ def test_median_is_infinite_where_the_curve_stays_above_one_half():
     assert (curve.median, curve.median_upper) == (np.inf, np.inf)
 
 
+def test_the_lower_limit_of_the_median_is_known_where_the_curve_falls_to_0_though_its_interval_is_not():
+    curve = kaplan_meier([4, 4, 4], [1, 1, 1])
+    assert np.isnan(curve.lower[-1])
+    assert (curve.median, curve.median_lower, curve.median_upper) == (4, 4, np.inf)
+
+
 def test_without_events_the_curve_stays_at_one():
     curve = kaplan_meier([3, 5, 9], [0, 0, 0])
     assert (curve.n_events, curve.median) == (0, np.inf)
