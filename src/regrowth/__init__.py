@@ -15,53 +15,76 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AnatomyParameters": "regrowth.anatomy",
     "ClusterParameters": "regrowth.workflow.cluster",
     "Grid": "regrowth.space",
     "Image": "regrowth.space",
     "LabelMap": "regrowth.space",
     "LabelScheme": "regrowth.labels",
+    "LocationParameters": "regrowth.anatomy",
     "PhantomParameters": "regrowth.phantom",
     "RecurrenceParameters": "regrowth.recurrence",
     "RegistrationParameters": "regrowth.registration",
     "RegrowthError": "regrowth.errors",
+    "ResponseParameters": "regrowth.response",
     "RunParameters": "regrowth.workflow.study",
+    "StatisticsParameters": "regrowth.statistics.parameters",
     "Transform": "regrowth.space",
+    "analyse": "regrowth.api",
     "label_scheme": "regrowth.labels",
+    "locate": "regrowth.api",
     "measure": "regrowth.api",
+    "parcellate": "regrowth.api",
     "register": "regrowth.api",
+    "respond": "regrowth.api",
     "run": "regrowth.api",
+    "simulate": "regrowth.api",
+    "transitions": "regrowth.api",
     "write_phantom": "regrowth.phantom.dataset",
 }
 
 __all__ = [
+    "AnatomyParameters",
     "ClusterParameters",
     "Grid",
     "Image",
     "LabelMap",
     "LabelScheme",
+    "LocationParameters",
     "PhantomParameters",
     "RecurrenceParameters",
     "RegistrationParameters",
     "RegrowthError",
+    "ResponseParameters",
     "RunParameters",
+    "StatisticsParameters",
     "Transform",
     "__version__",
+    "analyse",
     "label_scheme",
+    "locate",
     "measure",
+    "parcellate",
     "register",
+    "respond",
     "run",
+    "simulate",
+    "transitions",
     "write_phantom",
 ]
 
 if TYPE_CHECKING:
-    from regrowth.api import measure, register, run
+    from regrowth.anatomy import AnatomyParameters, LocationParameters
+    from regrowth.api import analyse, locate, measure, parcellate, register, respond, run, simulate, transitions
     from regrowth.errors import RegrowthError
     from regrowth.labels import LabelScheme, label_scheme
     from regrowth.phantom import PhantomParameters
     from regrowth.phantom.dataset import write_phantom
     from regrowth.recurrence import RecurrenceParameters
     from regrowth.registration import RegistrationParameters
+    from regrowth.response import ResponseParameters
     from regrowth.space import Grid, Image, LabelMap, Transform
+    from regrowth.statistics.parameters import StatisticsParameters
     from regrowth.workflow.cluster import ClusterParameters
     from regrowth.workflow.study import RunParameters
 

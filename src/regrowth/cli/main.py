@@ -46,7 +46,9 @@ def main() -> None:
     """Run the command line; the entry point of the package."""
     import regrowth.cli.demo
     import regrowth.cli.files
-    import regrowth.cli.run  # noqa: F401
+    import regrowth.cli.regions
+    import regrowth.cli.run
+    import regrowth.cli.stats  # noqa: F401
 
     try:
         app()

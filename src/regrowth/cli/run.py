@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from regrowth.anatomy import AnatomyParameters, LocationParameters
 from regrowth.cli.console import follow, print_plan, print_result
 from regrowth.cli.main import app
 from regrowth.cli.options import with_parameters
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
+from regrowth.response import ResponseParameters
+from regrowth.statistics.parameters import StatisticsParameters
 from regrowth.workflow.cluster import ClusterParameters
 from regrowth.workflow.run import make_plan, open_study, reopen_study, run_study
 from regrowth.workflow.study import RunParameters
@@ -25,7 +28,15 @@ _RUN_EPILOG = (
 
 
 @app.command(epilog=_RUN_EPILOG)
-@with_parameters(registration=RegistrationParameters, recurrence=RecurrenceParameters, cluster=ClusterParameters)
+@with_parameters(
+    registration=RegistrationParameters,
+    recurrence=RecurrenceParameters,
+    anatomy=AnatomyParameters,
+    location=LocationParameters,
+    response=ResponseParameters,
+    statistics=StatisticsParameters,
+    cluster=ClusterParameters,
+)
 def run(
     bids_dir: Annotated[Path, typer.Argument(help="BIDS data set with sub-*_sessions.tsv (days_from_baseline, phase).")],
     output_dir: Annotated[Path, typer.Argument(help="Folder for the results, made if absent.")],
@@ -49,11 +60,17 @@ def run(
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", "-w", help="Folder for temporary files; else in OUTPUT_DIR.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with tables [registration], [recurrence], [cluster].")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with a table per group of parameters, such as [registration].")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table of jobs and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Do again what is up to date.")] = False,
     registration: RegistrationParameters,
     recurrence: RecurrenceParameters,
+    anatomy: AnatomyParameters,
+    location: LocationParameters,
+    response: ResponseParameters,
+    statistics: StatisticsParameters,
     cluster: ClusterParameters,
 ) -> None:
     """Run the pipeline on a BIDS data set: what changed between exams, where, and how sure is that.
@@ -67,7 +84,7 @@ def run(
         participants=participant_label or [],
         sessions=session_label or [],
         scheme=label_scheme,
-        parameters=RunParameters(registration, recurrence),
+        parameters=RunParameters(registration, recurrence, anatomy, location, response, statistics),
     )
     if dry_run:
         print_plan(make_plan(study), study.cohort.problems)
