@@ -36,7 +36,7 @@ class AnatomyParameters:
     )
     lesion_margin_mm: float = _option(3.0, "margin around the lesion that the registration leaves out", "mm")
     min_mask_dice: float = _option(0.85, "refuse a fit whose brain overlaps less with the patient's (Dice)")
-    min_similarity: float = _option(0.4, "refuse a fit with a lower correlation of intensities inside the brain")
+    min_similarity: float = _option(0.42, "refuse a fit with a lower correlation of intensities inside the brain")
     min_stretch: float = _option(0.65, "refuse a fit that shrinks the template more, along any direction")
     max_stretch: float = _option(1.25, "refuse a fit that stretches the template more, along any direction")
     max_imbalance: float = _option(0.15, "refuse a larger |left - right| / (left + right) of the cerebrum")

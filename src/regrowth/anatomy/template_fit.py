@@ -11,7 +11,7 @@ from regrowth.anatomy.parameters import AnatomyParameters
 from regrowth.anatomy.template import BrainTemplate
 from regrowth.errors import EngineFailedError, InputError
 from regrowth.registration.masks import cost_mask
-from regrowth.registration.registrar import Kind, Metric, Registrar
+from regrowth.registration.registrar import Metric, Registrar
 from regrowth.registration.similarity import correlation, dice
 from regrowth.registration.working import working_image
 from regrowth.space import Grid, Image, Transform, resample_image, resample_mask
@@ -19,8 +19,11 @@ from regrowth.space import Grid, Image, Transform, resample_image, resample_mask
 __all__ = ["PatientBrain", "TemplateFit", "fit_template", "patient_brain", "similarity_with_template"]
 
 _WORKING_MM = 2.0
+# Enough for mutual information to find a head, and an eighth of the voxels.
+_START_MM = 4.0
 # Coils shade an image over centimetres; lobes are told apart by grey against white, which is finer.
 _SHADING_MM = 20.0
+_DETAIL_MM = 2.0
 _TILT_DEG = 25.0
 
 
@@ -34,11 +37,15 @@ class PatientBrain:
         (X, Y, Z) without skull, cubic voxels of 2 mm or more, cropped to the brain.
     brain, usable
         (X, Y, Z) bool on its grid: the brain, and where the similarity may look (everywhere but the lesion).
+    coarse, coarse_usable
+        The image and the latter at 4 mm, for the starts.
     """
 
     image: Image
     brain: np.ndarray
     usable: np.ndarray
+    coarse: Image
+    coarse_usable: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +113,15 @@ def patient_brain(image: Image, brain: np.ndarray, lesion: np.ndarray | None, ma
     top = np.percentile(data[mask], 99.5)
     stripped = np.where(mask, np.clip(data - min(float(data[mask].min()), 0.0), 0, top), 0)
     work = working_image(image.with_data(stripped), _WORKING_MM)
-    usable = np.ones(work.grid.shape, bool)
-    if lesion is not None and lesion.any():
-        usable = ~resample_mask(~cost_mask(lesion, image.grid, margin_mm), image.grid, work.grid)
+    coarse = working_image(image.with_data(stripped), _START_MM)
+    seen = np.ones(image.grid.shape, bool) if lesion is None else cost_mask(lesion, image.grid, margin_mm)
+    usable, coarse_usable = (~resample_mask(~seen, image.grid, i.grid) for i in (work, coarse))
     inside = resample_mask(mask, image.grid, work.grid)
     if (inside & usable).sum() < 5000:
         raise EngineFailedError(
             f"the brain outside of the lesion holds {int((inside & usable).sum())} voxels of 2 mm, too few for a template"
         )
-    return PatientBrain(work, inside, usable)
+    return PatientBrain(work, inside, usable, coarse, coarse_usable)
 
 
 def fit_template(
@@ -122,34 +129,57 @@ def fit_template(
 ) -> TemplateFit:
     """Register the template to a patient from several starts.
 
-    Affine maps come from mutual information and from local correlation, from the engine's own start and from the centroids
-    of the brains; only where the best of them fails a check, from tilted heads too. The one of best similarity and mask
-    overlap is refined deformably, if asked for; it stays affine where that made it worse.
+    Two affine maps by local correlation: from a rigid one by mutual information where the engine starts by itself, and from
+    the centroids of the brains on each other. Only where both fail a check, more are tried: affine maps by mutual
+    information, and heads that are nodded, shaken or leant by 25 degrees. The one of best similarity and mask overlap is
+    refined deformably, if asked for; it stays affine where that made it worse.
+
+    Returns
+    -------
+    TemplateFit
+        The best one, which may fail the checks: ask its `complaints`. One whose affine stage fails is not refined, since a
+        field can make any two brains alike.
 
     Raises
     ------
     EngineFailedError
         If every start failed in the engine.
     """
+    fits: list[TemplateFit] = []
     errors: list[str] = []
-    fits = _affine_fits(patient, template, registrar, _upright(patient, template), threads, errors)
-    if all(fit.complaints(parameters) for fit in fits):
-        fits += _affine_fits(patient, template, registrar, _tilted(patient, template), threads, errors)
+    for start in (*_usual_starts(patient, template), *_tilted_starts(patient, template)):
+        if start.is_tilted and any(not fit.complaints(parameters) for fit in fits):
+            break
+        try:
+            found = _affine(patient, template, registrar, start, threads)
+        except (EngineFailedError, InputError) as error:
+            errors.append(str(error).splitlines()[0])
+            continue
+        fits.append(_judged(found, found, patient, template))
     if not fits:
         raise EngineFailedError("the template could not be registered from any start: " + "; ".join(dict.fromkeys(errors)))
     best = max(fits, key=lambda fit: fit.score)
     if parameters.kind == "affine" or best.complaints(parameters):
         return best
-    moved = _registered(patient, template, registrar, "deformable", "ncc", best.transform, threads)
+    moved = registrar.register(
+        patient.image,
+        template.image,
+        "deformable",
+        fixed_mask=_mask(patient.usable),
+        initial=best.transform,
+        threads=threads,
+    )
     fit = _judged(moved, best.transform, patient, template)
     return fit if fit.score >= best.score else best
 
 
 def similarity_with_template(image: np.ndarray, template: np.ndarray, use: np.ndarray, grid: Grid) -> float:
-    """Correlation of two T1-weighted arrays (X, Y, Z) inside a mask after their shading is divided out.
+    """Correlation of two T1-weighted arrays (X, Y, Z) inside a mask, without their shading and finest detail.
 
-    Both are divided by their mean over 20 mm (Gaussian, inside the mask) and limited to half and one and a half times it, so
-    that coil profiles and vessels do not count. NaN where the mask holds no contrast.
+    Both are smoothed by 2 mm, divided by their mean over 20 mm (Gaussians within the mask) and limited to half and one and a
+    half times it, so that coil profiles, vessels and thick slices do not count. NaN where the mask holds no contrast. Good
+    affine fits reached 0.48 to 0.81 on real and synthetic brains, the best fits of brains that were turned upside down or
+    front to back 0.20 to 0.38.
     """
     if not use.any():
         return float("nan")
@@ -157,27 +187,41 @@ def similarity_with_template(image: np.ndarray, template: np.ndarray, use: np.nd
 
 
 def _unshaded(data: np.ndarray, use: np.ndarray, grid: Grid) -> np.ndarray:
-    sigma = _SHADING_MM / np.array(grid.spacing_mm)
+    return np.asarray(
+        np.clip(_mean(data, use, grid, _DETAIL_MM) / np.maximum(_mean(data, use, grid, _SHADING_MM), 1e-6), 0.5, 1.5)
+    )
+
+
+def _mean(data: np.ndarray, use: np.ndarray, grid: Grid, sigma_mm: float) -> np.ndarray:
+    sigma = sigma_mm / np.array(grid.spacing_mm)
     weight = ndimage.gaussian_filter(use.astype(np.float32), sigma)
-    mean = ndimage.gaussian_filter(np.where(use, data, 0).astype(np.float32), sigma) / np.maximum(weight, 1e-3)
-    return np.asarray(np.clip(data / np.maximum(mean, 1e-6), 0.5, 1.5))
+    return np.asarray(ndimage.gaussian_filter(np.where(use, data, 0).astype(np.float32), sigma) / np.maximum(weight, 1e-3))
 
 
-def _upright(patient: PatientBrain, template: BrainTemplate) -> list[Transform | None]:
-    """Give the usual starts: what the engine chooses, and the centroids of the brains on each other."""
-    return [None, Transform.affine(_centred(patient, template, np.eye(3)))]
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """Where an affine registration begins and what it looks at; without `initial` the engine chooses."""
+
+    initial: Transform | None
+    rigid: Metric
+    affine: Metric
+    is_tilted: bool = False
 
 
-def _tilted(patient: PatientBrain, template: BrainTemplate) -> list[Transform | None]:
-    """Give starts for heads that are nodded, shaken or leant by 25 degrees to either side."""
-    out: list[Transform | None] = []
+def _usual_starts(patient: PatientBrain, template: BrainTemplate) -> list[_Start]:
+    centred = Transform.affine(_centred(patient, template, np.eye(3)))
+    return [_Start(None, "mi", "ncc"), _Start(centred, "ncc", "ncc")]
+
+
+def _tilted_starts(patient: PatientBrain, template: BrainTemplate) -> list[_Start]:
+    out = [_Start(None, "mi", "mi", True)]
     for axis in range(3):
         for angle in np.deg2rad([-_TILT_DEG, _TILT_DEG]):
             turn = np.eye(3)
             a, b = [i for i in range(3) if i != axis]
             turn[a, a] = turn[b, b] = np.cos(angle)
             turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-            out.append(Transform.affine(_centred(patient, template, turn)))
+            out.append(_Start(Transform.affine(_centred(patient, template, turn)), "ncc", "ncc", True))
     return out
 
 
@@ -190,51 +234,29 @@ def _centred(patient: PatientBrain, template: BrainTemplate, turn: np.ndarray) -
     return out
 
 
-def _affine_fits(
-    patient: PatientBrain,
-    template: BrainTemplate,
-    registrar: Registrar,
-    starts: list[Transform | None],
-    threads: int,
-    errors: list[str],
-) -> list[TemplateFit]:
-    """Fit affine maps from each start: rigid first, then both metrics; what the engine refuses is noted in `errors`."""
-    out = []
-    metrics: tuple[Metric, ...] = ("ncc", "mi")
-    for start in starts:
-        try:
-            rigid = _registered(patient, template, registrar, "rigid", "mi", start, threads)
-        except (EngineFailedError, InputError) as error:
-            errors.append(str(error).splitlines()[0])
-            continue
-        for metric in metrics:
-            try:
-                found = _registered(patient, template, registrar, "affine", metric, rigid, threads)
-            except (EngineFailedError, InputError) as error:
-                errors.append(str(error).splitlines()[0])
-                continue
-            out.append(_judged(found, found, patient, template))
-    return out
-
-
-def _registered(
-    patient: PatientBrain,
-    template: BrainTemplate,
-    registrar: Registrar,
-    kind: Kind,
-    metric: Metric,
-    initial: Transform | None,
-    threads: int,
-) -> Transform:
+def _affine(patient: PatientBrain, template: BrainTemplate, registrar: Registrar, start: _Start, threads: int) -> Transform:
+    rigid = registrar.register(
+        patient.coarse,
+        template.image,
+        "rigid",
+        metric=start.rigid,
+        fixed_mask=_mask(patient.coarse_usable),
+        initial=start.initial,
+        threads=threads,
+    )
     return registrar.register(
         patient.image,
         template.image,
-        kind,
-        metric=metric,
-        fixed_mask=None if patient.usable.all() else patient.usable,
-        initial=initial,
+        "affine",
+        metric=start.affine,
+        fixed_mask=_mask(patient.usable),
+        initial=rigid,
         threads=threads,
     )
+
+
+def _mask(usable: np.ndarray) -> np.ndarray | None:
+    return None if usable.all() else usable
 
 
 def _judged(transform: Transform, affine: Transform, patient: PatientBrain, template: BrainTemplate) -> TemplateFit:

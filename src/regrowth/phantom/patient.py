@@ -99,6 +99,23 @@ class SyntheticPatient:
         """``local``, ``marginal`` or ``distant``."""
         return self.recurrence.pattern
 
+    def exam_to_template(self, exam: int) -> Transform:
+        """Give the true ``from-template_to-<exam>`` of exam 0 or 1: maps points of its T1wce to the template, exactly.
+
+        Lesions included: at a point inside of one it tells which healthy tissue was pushed away or replaced there.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such exam.
+        """
+        if exam not in (0, 1):
+            raise ParameterError(f"a synthetic patient has the exams 0 and 1, not {exam}")
+        head = () if exam == 0 else self.scene.followup_to_baseline_points.steps
+        steps = (*head, *self.scene.baseline_to_template.steps)
+        fixed = self.exams[exam].segmentation.grid
+        return Transform(steps, "template", self.exams[exam].label, self.scene.template.grid, fixed)
+
     def true_error_mm(self, transform: Transform, baseline_mm: np.ndarray) -> np.ndarray:
         """Error of an estimate of `followup_to_baseline`, without any inversion.
 
