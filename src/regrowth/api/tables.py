@@ -41,6 +41,7 @@ def analyse(table: str | Path, out_dir: str | Path, *, imaging: str | Path | Non
     InputError
         If the table cannot be read or holds what cannot be; the message names column, patient and remedy.
     """
+    from regrowth.statistics.analysis import PARTS
     from regrowth.statistics.analysis import analyse as analyse_table
     from regrowth.statistics.clinical import read_clinical
     from regrowth.statistics.parameters import StatisticsParameters
@@ -50,6 +51,11 @@ def analyse(table: str | Path, out_dir: str | Path, *, imaging: str | Path | Non
     rows, flags = _joined(Path(table), None if imaging is None else Path(imaging))
     clinical = read_clinical(rows, required=(), check_units=settings.check_units, where=Path(table).name)
     analysis = analyse_table(clinical, settings)
+    if set(analysis.reasons) == set(PARTS):
+        raise ParameterError(
+            f"{table}: no part of the analysis can be done ({analysis.reasons['overall']}); it has the columns "
+            f"{', '.join(rows[0])}: name them as in docs/statistics.md"
+        )
     tables = analysis.tables()
     synthetic = _is_synthetic(rows)
     sections = statistics_sections(analysis, synthetic=synthetic)
@@ -118,8 +124,10 @@ def respond(table: str | Path, out: str | Path, **parameters: Any) -> Rows:
 
     settings = ResponseParameters(**parameters)
     rows = read_tsv(Path(table))
-    absent = [name for name in ("participant_id", "day", "phase") if rows and name not in rows[0]]
-    if absent or not rows or not {"volume_ml", "product_mm2"} & set(rows[0]):
+    if not rows:
+        raise ParameterError(f"{table}: there are no exams; it needs one row per exam")
+    absent = [name for name in ("participant_id", "day", "phase") if name not in rows[0]]
+    if absent or not {"volume_ml", "product_mm2"} & set(rows[0]):
         lacking = ", ".join(absent) or "volume_ml or product_mm2"
         raise ParameterError(f"{table}: lacks the column(s) {lacking}; it needs one row per exam")
     out_rows: Rows = []
@@ -154,6 +162,8 @@ def simulate(out: str | Path, patients: int = 200, seed: int = 0, *, missing_sha
     """
     from regrowth.phantom.clinical import clinical_truth, synthetic_clinical
 
+    if patients < 1:
+        raise ParameterError(f"patients is {patients}; a cohort has at least 1")
     rows = synthetic_clinical(patients, seed, missing_share=missing_share)
     truth = {"Synthetic": True, "seed": seed, **clinical_truth(missing_share=missing_share)}
     write_tsv([{**row, "synthetic": True} for row in rows], Path(out))
@@ -173,13 +183,13 @@ def _joined(table: Path, imaging: Path | None) -> tuple[list[dict[str, str]], tu
         if found and "participant_id" not in found[0]:
             raise ParameterError(f"{path}: has no column participant_id, by which the tables are joined")
     first, second = ({r["participant_id"].removeprefix("sub-"): r for r in found} for found in (rows, others))
-    if len(second) != len(others):
-        raise ParameterError(f"{imaging}: names a participant more than once; it needs one row per patient")
+    for path, found, unique in ((table, rows, first), (imaging, others, second)):
+        if len(unique) != len(found):
+            raise ParameterError(f"{path}: names a participant more than once; it needs one row per patient")
     matching = match_ids(first, second, (table.name, imaging.name))
     if not matching.both:
         raise ParameterError(f"{table} and {imaging} have no participant in common ({matching.message})")
-    taken = {c: [r[c] for r in rows] for c in (rows[0] if rows else {})}
-    clash = [c for c in others[0] if c in taken and c != "participant_id"]
+    clash = [c for c in others[0] if c in rows[0] and c != "participant_id"]
     joined = []
     for label, row in first.items():
         more = {c: v for c, v in second.get(label, {}).items() if c != "participant_id"}
@@ -193,21 +203,24 @@ def _joined(table: Path, imaging: Path | None) -> tuple[list[dict[str, str]], tu
 def _exam(row: Mapping[str, str], region: str, where: str) -> Any:
     from regrowth.response import Exam
 
-    new, steroids = (_number(row, name, where) for name in ("new_lesions", "steroids_mg"))
+    day, new = (_whole(row, name, where) for name in ("day", "new_lesions"))
+    if day is None:
+        raise ParameterError(f"{where}: {row['participant_id']} has an exam without a day; write days from the first exam")
+    steroids, volume_ml, product_mm2 = (_number(row, name, where) for name in ("steroids_mg", "volume_ml", "product_mm2"))
     clinical: Any = row.get("clinical", "n/a")
     try:
         return Exam(
-            day=int(_number(row, "day", where)),
+            day=day,
             phase=row["phase"],
-            volumes_ml={region: _number(row, "volume_ml", where)},
-            products_mm2={region: _number(row, "product_mm2", where)},
-            new_lesions=None if math.isnan(new) else int(new),
+            volumes_ml={region: volume_ml},
+            products_mm2={region: product_mm2},
+            new_lesions=new,
             label=row.get("label", f"day {row['day']}"),
             steroids_mg=None if math.isnan(steroids) else steroids,
             clinical=None if clinical in ("n/a", "") else clinical,
         )
-    except (ParameterError, ValueError) as error:
-        raise ParameterError(f"{where}, {row['participant_id']} day {row['day']}: {error}") from error
+    except ParameterError as error:
+        raise ParameterError(f"{where}, {row['participant_id']}: {error}") from error
 
 
 def _number(row: Mapping[str, str], name: str, where: str) -> float:
@@ -215,9 +228,21 @@ def _number(row: Mapping[str, str], name: str, where: str) -> float:
     if text in ("n/a", ""):
         return math.nan
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        raise ParameterError(f"{where}: {row['participant_id']} has {name} {text!r}; write a number or n/a") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise ParameterError(f"{where}: {row['participant_id']} has {name} {text!r}; write a number or n/a")
+    return found
+
+
+def _whole(row: Mapping[str, str], name: str, where: str) -> int | None:
+    found = _number(row, name, where)
+    if math.isnan(found):
+        return None
+    if found != int(found):
+        raise ParameterError(f"{where}: {row['participant_id']} has {name} {row[name]}; write a whole number or n/a")
+    return int(found)
 
 
 def _is_synthetic(rows: Sequence[Mapping[str, object]]) -> bool:

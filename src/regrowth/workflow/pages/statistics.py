@@ -84,7 +84,8 @@ def _grouped(notes: Sequence[str]) -> list[str]:
         part, colon, rest = note.partition(": ")
         known = bool(colon) and part in PARTS.values()
         out.setdefault(part if known else "", []).append(rest if known else note)
-    paragraphs = [n[0].upper() + n[1:] for n in out.pop("", [])]
+    # A note that begins with the name of a column keeps it as it is written.
+    paragraphs = [n if "_" in n.split()[0] else n[0].upper() + n[1:] for n in out.pop("", [])]
     paragraphs += [f"{part[0].upper()}{part[1:]}: {'; '.join(texts)}" for part, texts in out.items()]
     return [p if p.endswith(".") else f"{p}." for p in paragraphs]
 
