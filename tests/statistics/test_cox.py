@@ -96,7 +96,7 @@ def test_the_worked_example_of_therneau_and_grambsch_has_its_closed_form():
 
 
 def test_recidivism_has_the_values_published_from_r():
-    # Fox and Weisberg 2011, Cox Proportional-Hazards Regression for Survival Data in R, section 4
+    # As printed by R in Fox and Weisberg 2011, quoted from memory
     data = load_rossi()
     fit = cox(data["week"], data["arrest"], data[list(ROSSI)], ROSSI)
     np.testing.assert_allclose(fit.coefficients, [-0.3794, -0.0574, 0.3139, -0.1498, -0.4337, -0.0849, 0.0915], atol=5e-5)

@@ -24,7 +24,7 @@ def just_before(time: pd.Series, event: pd.Series, weights: pd.Series) -> pd.Ser
 
 
 def test_recidivism_has_the_values_published_from_r():
-    # Fox and Weisberg 2011, Cox Proportional-Hazards Regression for Survival Data in R, section 5: cox.zph(mod.allison.4)
+    # cox.zph(mod.allison.4) as printed in Fox and Weisberg 2011, quoted from memory
     data, names = load_rossi(), ["fin", "age", "prio"]
     fit = cox(data["week"], data["arrest"], data[names], names)
     rows = proportional_hazards_test(fit, data["week"], data["arrest"], data[names])

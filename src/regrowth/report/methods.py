@@ -87,8 +87,8 @@ _PROSE: Mapping[str, str] = MappingProxyType(
         "(Holm-corrected where several); hazard ratios come from Cox models with Efron's treatment of ties< and penalty "
         "{penalty}>, checked by scaled Schoenfeld residuals, with Harrell's C corrected for optimism< by {bootstraps} "
         "bootstrap samples>.< The ratio of CE core to NE was compared at the published cut {cut} {hannisdal}.> Recurrence and "
-        "death without it are competing risks (Aalen-Johansen). Transitions of location are given with Wilson intervals and tested "
-        "against chance< by {permutations} permutations>. What is known only at recurrence starts its clock there.",
+        "death without it are competing risks (Aalen-Johansen). Transitions of location are given with Wilson intervals and "
+        "tested against chance< by {permutations} permutations>. What is known only at recurrence starts its clock there.",
         "tabulate": "",
         "cohort": "",
         "report": "",

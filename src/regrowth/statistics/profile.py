@@ -80,7 +80,15 @@ def profile_interval(
         if abs(far) >= _FARTHEST:
             limits.append(sign * np.inf)
             continue
-        root = float(brentq(excess, near, far, xtol=1e-8))
+        # With hardly any information the profile may have two summits: where the search ended depends on where it began.
+        if excess(near) > 0 or excess(far) < 0:
+            limits.append(np.nan)
+            continue
+        try:
+            root = float(brentq(excess, near, far, xtol=1e-8))
+        except ValueError:  # the signs changed once more
+            limits.append(np.nan)
+            continue
         # An unfinished profile lies too low and would make the interval too narrow.
         limits.append(root if abs(excess(root)) < 1e-4 and is_finished else np.nan)
     return (limits[0], limits[1])
