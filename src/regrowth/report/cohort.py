@@ -43,11 +43,13 @@ def render_cohort(report: CohortReport) -> str:
 def patient_table(report: CohortReport) -> Table:
     """Give the table of patients, one row each."""
     volumes = list(dict.fromkeys(key for row in report.rows for key in row.volumes_ml))
+    classes = list(dict.fromkeys(key for row in report.rows for key in row.classes))
     columns = [
         Column("patient", "", "opens the patient's page"),
         Column("status", "", "done; incomplete: something was skipped; failed: a step failed"),
         Column("pattern", "", "class of the recurrence by its distance from the primary"),
         Column("trend", "", "course of the volume over the exams"),
+        *(Column(key) for key in classes),
         *(Column(f"{key}", "ml", "volume in native space", 1) for key in volumes),
         Column("migration", "mm", "migration distance after deformable registration", 1),
         Column("migration, rigid", "mm", "migration distance after rigid registration alone", 1),
@@ -55,10 +57,10 @@ def patient_table(report: CohortReport) -> Table:
         Column("flags", "", "number of warnings and errors"),
         Column("remark"),
     ]
-    return Table("Patients", tuple(columns), tuple(_values(row, volumes) for row in report.rows))
+    return Table("Patients", tuple(columns), tuple(_values(row, classes, volumes) for row in report.rows))
 
 
-def _values(row: PatientRow, volumes: list[str]) -> tuple[Value, ...]:
+def _values(row: PatientRow, classes: list[str], volumes: list[str]) -> tuple[Value, ...]:
     why = row.note or "not measured"
 
     def known(value: Value) -> Value:
@@ -70,6 +72,7 @@ def _values(row: PatientRow, volumes: list[str]) -> tuple[Value, ...]:
         row.status,
         known(row.pattern),
         known(row.trend),
+        *(known(row.classes.get(key)) for key in classes),
         *(known(row.volumes_ml.get(key)) for key in volumes),
         known(row.migration_mm),
         known(row.migration_rigid_mm),

@@ -284,6 +284,8 @@ class PatientRow:
         Relative address of the patient's page; empty when there is none.
     pattern, trend
         Classes of the recurrence and of its course.
+    classes
+        Further classes, by the header of their column: location, response.
     volumes_ml
         Region (with session, as the caller names it) to ml.
     migration_mm, migration_rigid_mm
@@ -302,6 +304,7 @@ class PatientRow:
     link: str = ""
     pattern: Value = None
     trend: Value = None
+    classes: Mapping[str, Value] = field(default_factory=dict)
     volumes_ml: Mapping[str, Value] = field(default_factory=dict)
     migration_mm: Value = None
     migration_rigid_mm: Value = None

@@ -59,7 +59,7 @@ class Exam:
             raise ParameterError(f"{name} has the phase {self.phase!r}; phases are {', '.join(PHASES)}")
         if self.clinical not in (None, "improved", "stable", "worse"):
             raise ParameterError(f"{name} has the clinical status {self.clinical!r}; give improved, stable, worse or nothing")
-        numbers = [*self.volumes_ml.items(), *self.products_mm2.items()]  # a region may stand in both
+        numbers: list[tuple[str, float | None]] = [*self.volumes_ml.items(), *self.products_mm2.items()]
         numbers += [("steroids", self.steroids_mg), ("new lesions", self.new_lesions)]
         negative = [k for k, v in numbers if v is not None and v < 0]
         if negative:

@@ -12,10 +12,11 @@ from regrowth import __version__
 from regrowth.io.nifti import read_image, read_labels
 from regrowth.io.tables import read_json, read_tsv
 from regrowth.labels import REGIONS, label_scheme
-from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, Section, SummaryItem, methods_text
+from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, Section, SummaryItem, Value, methods_text
 from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
 from regrowth.report.stored import section_from
 from regrowth.space import require_same_grid
+from regrowth.workflow.cohort_table import location_class
 from regrowth.workflow.job import Task
 from regrowth.workflow.pages.flags import errors_of, flags_of
 from regrowth.workflow.pages.values import NOMINAL_NOTE, main_region, number, value
@@ -28,7 +29,8 @@ Rows = Sequence[Mapping[str, str]]
 def cohort_page(task: Task) -> CohortReport:
     """Build the page of the cohort from the joined tables."""
     settings = task.job.settings
-    tables = {name: read_tsv(p) if (p := task.given(name)) else [] for name in ("volumes", "migration", "registration")}
+    names = ("volumes", "migration", "registration", "location", "bestresponse")
+    tables = {name: read_tsv(p) if (p := task.given(name)) else [] for name in names}
     patients: list[Mapping[str, object]] = settings["patients"]
     synthetic = any(p["is_synthetic"] for p in patients)
     errors = errors_of(settings)
@@ -50,7 +52,8 @@ def cohort_page(task: Task) -> CohortReport:
             SummaryItem("with a follow-up measured", len({r["participant_id"] for r in tables["migration"]})),
             SummaryItem("left out or failed", sum(r.status == "failed" for r in rows)),
         ),
-        flags=tuple(
+        flags=_baselines(patients)
+        + tuple(
             [Flag("warning", "geometry", NOMINAL_NOTE, "compare mm and ml within this data set only")] if is_nominal else []
         )
         + tuple(
@@ -72,6 +75,17 @@ def cohort_page(task: Task) -> CohortReport:
         synthetic=synthetic,
         notes=(NOMINAL_NOTE,) if is_nominal else (),
     )
+
+
+def _baselines(patients: Sequence[Mapping[str, object]]) -> tuple[Flag, ...]:
+    """Say where what the page calls the primary is no tumour before surgery."""
+    others = [str(p["baseline_phase"]) for p in patients if p["baseline_phase"] != "preop"]
+    if not others:
+        return ()
+    text = (
+        f"the first exam of {len(others)} of {len(patients)} patients is not pre-operative ({', '.join(sorted(set(others)))})"
+    )
+    return (Flag("info", "baseline", text, "read “primary” as “first exam” there; volumes of the primary are left out"),)
 
 
 def _sections(task: Task) -> tuple[Section, ...]:
@@ -114,6 +128,7 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind
         link=f"sub-{patient['label']}.html",
         pattern=value(best, "verdict") if best else nothing,
         trend=value(best, "trend") if best else nothing,
+        classes=_classes(name, tables, kind),
         volumes_ml={
             f"{(shown or '').replace('_', ' ')} {when}": value(row, f"{shown}_ml")
             for when, row in (("first", volumes[0]), ("last", volumes[-1]))
@@ -127,6 +142,25 @@ def _patient_row(patient: Mapping[str, object], tables: Mapping[str, Rows], kind
         status="failed" if errors else ("done" if best else "incomplete"),
         note="; ".join(errors) or ("" if best else "no follow-up was measured"),
     )
+
+
+def _classes(name: str, tables: Mapping[str, Rows], kind: str) -> dict[str, Value]:
+    """Give where the tumour lay in the first and the last exam, and the best response and the progression of the series."""
+    whole = [
+        r
+        for r in tables["location"]
+        if r["participant_id"] == name and r["part"] == "whole" and r["transform"] in ("native", kind)
+    ]
+    out: dict[str, Value] = {}
+    for words, row in (("location first", whole[0]), ("location last", whole[-1])) if whole else ():
+        side = row["laterality"] if row["status"] == "ok" else ""
+        out[words] = f"{side} {location_class(row)}" if side else Missing(row["reason"])
+    best = next((r for r in tables["bestresponse"] if r["participant_id"] == name), None)
+    if best is not None and best["progression_day"] not in ("n/a", ""):
+        out["response"] = f"PD day {best['progression_day']}"
+    elif best is not None:
+        out["response"] = best["best_response"].replace("_", " ")
+    return out
 
 
 def _distributions(rows: Sequence[PatientRow], tables: Mapping[str, Rows], *, synthetic: bool) -> list[Figure]:

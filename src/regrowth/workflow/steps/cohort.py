@@ -24,7 +24,8 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     from regrowth.workflow.participant import PARTICIPANT_STEPS
 
     optional = {
-        name: study.out_dir / "group" / f"{name}.tsv" for name in ("volumes", "migration", "components", "registration")
+        name: study.out_dir / "group" / f"{name}.tsv"
+        for name in ("volumes", "migration", "components", "registration", "location", "bestresponse")
     }
     optional |= {f"sections {name}": study.out_dir / "group" / "sections" / f"{name}.json" for name in SECTIONS}
     patients, steps = [], []
@@ -36,6 +37,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "label": someone.label,
                 "exams": len(someone.sessions),
                 "scheme": baseline.segmentation_scheme if same_scheme else None,
+                "baseline_phase": baseline.phase,
                 "is_synthetic": any(s.is_synthetic for s in someone.sessions),
                 "is_nominal": any(s.spacing_is_nominal for s in someone.sessions),
             }

@@ -77,8 +77,8 @@ def _compute(task: Task) -> None:
         template.image, primary.counts, recurrence.counts, primary.n, synthetic=bool(task.job.settings["is_synthetic"])
     )
     text = (
-        f"Tumour core of {primary.n} patients with both exams, in the space of the template. Surgery removes the primary and "
-        "registration blurs both: differences in single voxels are no evidence of a preference."
+        f"Tumours of {primary.n} patients with both exams (the core, or what the label scheme has), in the space of the "
+        "template. Surgery removes the primary and registration blurs both: differences in single voxels are no evidence of a preference."
     )
     section = Section("Where in the template", "frequency", text, (figure,))
     write_json({"sections": [section_values(section)]}, task.outputs["sections"])
