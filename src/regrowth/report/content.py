@@ -284,8 +284,6 @@ class PatientRow:
         Relative address of the patient's page; empty when there is none.
     pattern, trend
         Classes of the recurrence and of its course.
-    classes
-        Further classes, by the header of their column: location, response.
     volumes_ml
         Region (with session, as the caller names it) to ml.
     migration_mm, migration_rigid_mm
@@ -298,13 +296,14 @@ class PatientRow:
         ``done``, ``incomplete`` (something was skipped) or ``failed``.
     note
         Why it is not done; also why values are missing.
+    classes
+        Further classes, by the header of their column: location, response.
     """
 
     label: str
     link: str = ""
     pattern: Value = None
     trend: Value = None
-    classes: Mapping[str, Value] = field(default_factory=dict)
     volumes_ml: Mapping[str, Value] = field(default_factory=dict)
     migration_mm: Value = None
     migration_rigid_mm: Value = None
@@ -312,6 +311,7 @@ class PatientRow:
     flags: int = 0
     status: Status = "done"
     note: str = ""
+    classes: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if ":" in self.link or self.link.startswith(("/", "\\")):

@@ -78,7 +78,8 @@ def _compute(task: Task) -> None:
     )
     text = (
         f"Tumours of {primary.n} patients with both exams (the core, or what the label scheme has), in the space of the "
-        "template. Surgery removes the primary and registration blurs both: differences in single voxels are no evidence of a preference."
+        "template. Surgery removes the primary and registration blurs both: differences in single voxels are no evidence of a "
+        "preference."
     )
     section = Section("Where in the template", "frequency", text, (figure,))
     write_json({"sections": [section_values(section)]}, task.outputs["sections"])
