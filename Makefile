@@ -23,8 +23,8 @@ test: $(VENV)/.installed  ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.installed  ## style, types
-	$(BIN)/ruff format --check src tests benchmarks docs
-	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs tools
+	$(BIN)/ruff check src tests benchmarks docs tools
 	$(BIN)/mypy
 
 bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an hour
@@ -32,6 +32,8 @@ bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an ho
 	$(BIN)/python benchmarks/bench_registration.py --patients 3
 	$(BIN)/python benchmarks/bench_migration.py
 	$(BIN)/python benchmarks/bench_rerun.py
+	$(BIN)/python benchmarks/bench_survival.py
+	$(BIN)/python benchmarks/bench_parcellation.py
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from regrowth.cli.main import app
@@ -23,20 +22,19 @@ def make_cli() -> object:
 
 
 def commands() -> dict[str, object]:
-    make_cli()  # registers every verb
-    return dict(get_command(app).commands)
+    return dict(make_cli().verbs())
 
 
 def test_the_page_of_the_command_line_is_up_to_date():
     assert make_cli().page() == (ROOT / "docs" / "cli.md").read_text(), "run: python docs/make_cli.py"
 
 
-@pytest.mark.parametrize("name", ["run", "demo", "phantom", "measure", "register", "report"])
+@pytest.mark.parametrize("name", list(commands()))
 def test_every_verb_has_help_with_an_example_and_the_python_call(name):
     command = commands()[name]
     assert f"regrowth {name}" in command.epilog
     assert "Python:" in command.help
-    result = CliRunner().invoke(app, [name, "--help"])
+    result = CliRunner().invoke(app, [*name.split(), "--help"])
     assert result.exit_code == 0
     assert "Example" in result.output
 
@@ -50,7 +48,7 @@ def test_every_option_has_a_help_text():
 def test_the_readme_shows_one_example_of_every_verb():
     text = (ROOT / "README.md").read_text()
     for name in commands():
-        assert re.search(rf"^regrowth {name} ", text, re.M), name
+        assert re.search(rf"^regrowth {name.split()[0]} ", text, re.M), name
     for target in ("make demo", "make test"):
         assert target in text
 
