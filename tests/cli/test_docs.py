@@ -45,6 +45,12 @@ def test_every_option_has_a_help_text():
             assert parameter.name == "help" or parameter.help, f"{name} {parameter.name}"
 
 
+def test_no_help_text_is_swallowed_as_markup():
+    for name, command in commands().items():
+        for parameter in command.params:
+            assert not re.search(r"\[(?!/?bold\])[a-z]+\]", (parameter.help or "")), f"{name} {parameter.name}"
+
+
 def test_the_readme_shows_one_example_of_every_verb():
     text = (ROOT / "README.md").read_text()
     for name in commands():

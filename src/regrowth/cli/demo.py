@@ -23,7 +23,7 @@ __all__ = ["demo", "phantom"]
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder for the data set, made if absent.")],
     *,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [phantom].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table phantom.")] = None,
     phantom: PhantomParameters,
 ) -> None:
     """Write a cohort of synthetic glioma patients with known truth, as BIDS.
@@ -42,7 +42,7 @@ def demo(
     out: Annotated[Path, typer.Argument(help="Folder for data and results, made if absent.")] = Path("demo-output"),
     *,
     patients: Annotated[int, typer.Option(help="Number of synthetic patients.")] = 3,
-    spacing_mm: Annotated[float, typer.Option(help="Voxel spacing [mm]; 1 takes about ten times as long as 2.")] = 2.0,
+    spacing_mm: Annotated[float, typer.Option(help="Voxel spacing (mm); 1 takes about ten times as long as 2.")] = 2.0,
     seed: Annotated[int, typer.Option(help="Seed of the cohort.")] = 0,
 ) -> None:
     """Make a synthetic cohort, run the whole pipeline on it, and say where the pages are.

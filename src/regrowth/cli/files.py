@@ -74,7 +74,7 @@ def register(
     fixed_lesion: Annotated[Path | None, typer.Option(help="Mask of the fixed image to leave out.")] = None,
     moving_lesion: Annotated[Path | None, typer.Option(help="Mask of the moving image to leave out.")] = None,
     transform: Annotated[Path | None, typer.Option(help="Write the transform (ITK): .txt linear, .nii.gz deformable.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [registration].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table registration.")] = None,
     registration: RegistrationParameters,
 ) -> None:
     """Register two images rigidly, affinely or deformably, with lesions left out, and judge the result.

@@ -65,7 +65,7 @@ def _option(name: str, group: str, field: dataclasses.Field[Any], kind: Any) -> 
     help_text = field.metadata.get("help", "")
     unit = field.metadata.get("unit")
     if unit and unit != "1" and unit not in help_text:
-        help_text = f"{help_text} [{unit}]"
+        help_text = f"{help_text} ({unit})"
     flag = "--" + name.replace("_", "-")
     if kind is bool:
         flag = f"{flag}/--no-{flag[2:]}"

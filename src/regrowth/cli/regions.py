@@ -33,7 +33,7 @@ def parcellate(
         Path | None, typer.Option(help="Mask of tumour, oedema and cavity, left out of the registration.")
     ] = None,
     brain: Annotated[Path | None, typer.Option(help="Brain mask, if there is one.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [anatomy].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table anatomy.")] = None,
     anatomy: AnatomyParameters,
 ) -> None:
     """Find lobes, deep grey matter, corpus callosum, brainstem, cerebellum and ventricles of a brain.
@@ -68,7 +68,7 @@ def locate(
     label_scheme: Annotated[str, typer.Option(help="Label scheme of the segmentation; label values are never guessed.")],
     out: Annotated[Path | None, typer.Option(help="Write the location of the whole and of each part to this TSV.")] = None,
     overlap: Annotated[Path | None, typer.Option(help="Write the volume in every region to this TSV.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [location].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table location.")] = None,
     location: LocationParameters,
 ) -> None:
     """Tell in which regions of the brain a tumour lies: side, lobe, junction, midline, and the share of each.

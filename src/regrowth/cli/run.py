@@ -61,7 +61,7 @@ def run(
         Path | None, typer.Option("--work-dir", "-w", help="Folder for temporary files; else in OUTPUT_DIR.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file with a table per group of parameters, such as [registration].")
+        Path | None, typer.Option(help="TOML file with a table per group of parameters, such as registration.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the table of jobs and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Do again what is up to date.")] = False,

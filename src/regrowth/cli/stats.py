@@ -38,7 +38,7 @@ def cohort(
     imaging: Annotated[
         Path | None, typer.Option(help="Further columns of the same patients, such as group/cohort.tsv of a run.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [statistics].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table statistics.")] = None,
     statistics: StatisticsParameters,
 ) -> None:
     """Survival, Cox model, volume ratio, MGMT by age, competing risks, transitions of location, migration and time.
@@ -61,7 +61,7 @@ def transitions(
     table: Annotated[Path, typer.Argument(help="TSV with participant_id, location_primary, location_recurrence.")],
     out_dir: Annotated[Path, typer.Argument(help="Folder for tables, figures and statistics.html, made if absent.")],
     *,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [statistics].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table statistics.")] = None,
     statistics: StatisticsParameters,
 ) -> None:
     """Count in which class of location tumours come back, with intervals and a test against chance.
@@ -84,7 +84,7 @@ def response(
     ],
     out: Annotated[Path, typer.Argument(help="TSV to write, one row per exam.")],
     *,
-    config: Annotated[Path | None, typer.Option(help="TOML file with the table [response].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with the table response.")] = None,
     response: ResponseParameters,
 ) -> None:
     """Assess the response of series of exams by the rules of RANO 2.0, each decision with its numbers.

@@ -89,10 +89,14 @@ class ResponseParameters:
     in volume are from memory. `measurable_ml`, `assumed_delay_days` and `new_lesion_gap_mm` are our own.
     """
 
-    tumour: str = _option("enhancing", "what is assessed: enhancing, nonenhancing or mixed", "")
+    tumour: Literal["enhancing", "nonenhancing", "mixed"] = _option(
+        "enhancing", "what is assessed: enhancing, nonenhancing or mixed", ""
+    )
     enhancing_region: str = _option("ET", "region that stands for the enhancing tumour", "")
     nonenhancing_region: str = _option("NE", "region that stands for the non-enhancing tumour", "")
-    measure: str = _option("either", "what decides: product (bidimensional), volume, or either", "")
+    measure: Literal["either", "product", "volume"] = _option(
+        "either", "what decides: product (bidimensional), volume, or either", ""
+    )
     progression_product_share: float = _option(0.25, "least increase of the sum of products from the nadir: progression")
     progression_volume_share: float = _option(0.40, "least increase of the volume from the nadir: progression")
     partial_product_share: float = _option(0.50, "least decrease of the sum of products from the baseline: partial response")
@@ -104,7 +108,9 @@ class ResponseParameters:
     targets: int = _option(3, "largest number of lesions in the sum of products (2 each in a mixed tumour)", "lesion")
     confirmation_window_days: int = _option(84, "progression this soon after radiotherapy must be confirmed", "day")
     confirmation_days: int = _option(28, "least time from a progression to the exam that confirms it", "day")
-    confirmation: str = _option("sustained", "a later exam confirms when progression is sustained, or goes further", "")
+    confirmation: Literal["sustained", "further"] = _option(
+        "sustained", "a later exam confirms when progression is sustained, or goes further", ""
+    )
     confirm_always: bool = _option(False, "progression must be confirmed at any time, not only soon after radiotherapy", "")
     durable_days: int = _option(28, "least time that a response must last", "day")
     assumed_delay_days: int = _option(28, "assumed time from the end of radiotherapy to the first exam, if unknown", "day")
