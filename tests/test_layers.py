@@ -34,8 +34,8 @@ LAYERS = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ANYWHERE = {"", "__main__"}  # may import from every layer: regrowth/__init__.py, __main__.py
-# The two places where science builds on science: measures on metrics, a template's brain on registration.
-SIBLINGS = {("recurrence", "metrics"), ("anatomy", "registration")}
+# The places where science builds on science: measures and scores on metrics, a template's brain on registration.
+SIBLINGS = {("recurrence", "metrics"), ("growth", "metrics"), ("anatomy", "registration")}
 
 HEAVY = ("torch", "SimpleITK", "ants", "picsl_greedy", "nilearn", "matplotlib", "dask", "distributed", "pandas", "monai")
 MAX_MODULE_LINES = 400
