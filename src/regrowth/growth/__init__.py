@@ -1,3 +1,9 @@
 """How a tumour grows: in time, in space, and what a forecast or a plan is worth."""
 
-__all__: list[str] = []
+from regrowth.growth.series import QUANTILE_LEVELS, Forecast, VolumeSeries
+
+__all__ = [
+    "QUANTILE_LEVELS",
+    "Forecast",
+    "VolumeSeries",
+]
