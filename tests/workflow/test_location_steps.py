@@ -87,8 +87,8 @@ def test_the_regions_fill_the_brain_and_its_halves_lie_on_their_sides(full_run, 
     x = regions.grid.world(np.argwhere(np.ones(regions.grid.shape, bool)))[:, 0].reshape(regions.grid.shape)
     for side, sign in (("left", -1), ("right", 1)):
         inside = np.isin(regions.data, [r.value for r in LOBES.select(side=side)])
-        # The brain may lie some millimetres off the centre of the scanner.
-        assert (sign * (x[inside] - x[brain].mean()) > 0).mean() > 0.97, side
+        # The head is turned by a few degrees and lies off the centre of the scanner: a plane of x splits it nearly.
+        assert (sign * (x[inside] - x[brain].mean()) > 0).mean() > 0.95, side
 
 
 @pytest.mark.parametrize("label", PATIENTS)
@@ -101,10 +101,10 @@ def test_the_transform_brings_the_brain_of_the_exam_onto_that_of_the_template(fu
     template = brain_template(2)
 
     def overlap(how: Transform) -> float:
-        return dice(resample_mask(brain.data > 0, brain.grid, template.image.grid, how), template.brain)
+        return dice(resample_mask(brain.data > 0, brain.grid, template.image.grid, how), template.brain).dice
 
     assert overlap(transform) > 0.9
-    assert overlap(transform) > overlap(Transform())  # it does more than leave the brain where it was
+    assert overlap(Transform()) < 0.8  # the brain is brought there: it did not lie there before
 
 
 @pytest.mark.parametrize("label", PATIENTS)
@@ -220,9 +220,11 @@ def test_the_page_of_a_patient_shows_where_in_the_brain_and_how_it_responded(ful
 
 
 def test_images_of_the_new_steps_have_a_sidecar_with_their_sources(full_run):
-    made = [*anat(full_run, "01").glob("*seg-lobes*.nii.gz"), *anat(full_run, "01").glob("*ICBM2009aSym*.nii.gz")]
-    made += [*(full_run / "sub-01").glob("sub-01_[lor]*.tsv"), *(full_run / "group").glob("*_frequency.nii.gz")]
-    assert len(made) >= 3 + 3 + 3
+    folder = full_run / "sub-01"
+    made = [p for name in ("*seg-lobes*.nii.gz", "*ICBM2009aSym*.nii.gz") for p in folder.glob(f"ses-*/anat/{name}")]
+    made += [*folder.glob("sub-01_[lor]*.tsv"), *(full_run / "group").glob("*_frequency.nii.gz")]
+    made += [*(full_run / "group" / "statistics").glob("*.tsv")]
+    assert len(made) >= 4 + 3 + 3 + 5
     for path in made:
         facts = read_json(path.with_name(path.name.removesuffix(".nii.gz").removesuffix(".tsv") + ".json"))
         assert facts["Sources"], path.name
@@ -240,7 +242,7 @@ def unparcellated(c: Case) -> None:
 
 def elsewhere(c: Case) -> None:
     """A map in another scanner space."""
-    write_parcels(c)
+    one_exam(c)
 
     def move(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         affine[:3, 3] += [0, 150, 0]
@@ -250,13 +252,13 @@ def elsewhere(c: Case) -> None:
 
 
 def interpolated(c: Case) -> None:
-    write_parcels(c)
+    one_exam(c)
     rewrite(c.regions(), lambda d, a: (d.astype(np.float32) * 0.5 + 0.25 * (d > 0), a))
 
 
 def strange(c: Case) -> None:
     """An id that no table knows."""
-    write_parcels(c)
+    one_exam(c)
 
     def change(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         data = data.copy()
@@ -398,6 +400,7 @@ def test_the_ids_are_written_beside_the_lobes_and_the_preset_uses_them(labelled)
     case = labelled.case("given")
     written = read_image(anat(labelled.out, "given") / "sub-given_ses-preop_space-T1wce_seg-freesurfer_dseg.nii.gz")
     assert np.array_equal(written.data, np.asarray(nib.load(case.regions()).dataobj))
+    assert read_json(anat(labelled.out, "given") / "sub-given_ses-preop_space-T1wce_seg-freesurfer_dseg.json")["Sources"]
     row = whole(labelled.out, "given", "preop", "native")
     assert row["hannisdal_source"] == "as in the notebooks"
     assert row["hannisdal_hemisphere"] == "Right"

@@ -172,8 +172,8 @@ def parcellate(
     if source == "labelmap":
         if labels is None:
             raise ParameterError("the parcellator labelmap needs a map of labels; pass labels=")
-        given = read_image(Path(labels))
-        engine: Any = LabelMapParcellator(np.rint(given.data).astype(np.int32), given.grid, Path(labels).name, settings)
+        given, grid = _whole_numbers(labels)
+        engine: Any = LabelMapParcellator(given, grid, str(labels), settings)
     else:
         engine = parcellator(source, settings)
     masks = {"lesion": _mask(lesion, whole), "brain": _mask(brain, whole)}
@@ -216,6 +216,7 @@ def locate(
     import numpy as np
 
     from regrowth.anatomy import (
+        LOBES,
         LocationParameters,
         RegionMap,
         component_locations,
@@ -223,13 +224,20 @@ def locate(
         location_compartment,
         region_volumes,
     )
-    from regrowth.io.nifti import read_image, read_labels
+    from regrowth.errors import LabelSchemeError
+    from regrowth.io.nifti import read_labels
     from regrowth.labels import label_scheme as scheme_named
 
     settings = LocationParameters(**parameters)
     labels = read_labels(Path(segmentation), scheme_named(label_scheme))
-    image = read_image(Path(regions))
-    places = RegionMap(np.rint(image.data).astype(np.uint8), image.grid)
+    values, grid = _whole_numbers(regions)
+    unknown = sorted(set(np.unique(values).tolist()) - {0, *(r.value for r in LOBES)})
+    if unknown:
+        few = ", ".join(map(str, unknown[:5]))
+        raise LabelSchemeError(
+            f"{regions}: holds values ({few}) that are no regions of regrowth parcellate; make the map with it"
+        )
+    places = RegionMap(values, grid)
     name = location_compartment(labels, settings).compartment
     mask = labels.mask(name) if name else np.zeros(labels.grid.shape, bool)
     volumes = region_volumes(mask, places, labels.grid)
@@ -237,6 +245,20 @@ def locate(
     parts, _ = component_locations(mask, places, labels.grid, settings, compartment=name)
     rows += [{"part": str(n), **p.as_row()} for n, p in enumerate(parts, start=1)] if len(parts) > 1 else []
     return rows, [{"compartment": name, **row} for row in volumes.as_rows()]
+
+
+def _whole_numbers(path: str | Path) -> tuple[Any, Any]:
+    """Read a map of labels (X, Y, Z) of int32, and its grid."""
+    import numpy as np
+
+    from regrowth.errors import ImageFileError
+    from regrowth.io.nifti import read_image
+
+    image = read_image(Path(path))
+    whole = np.rint(image.data)
+    if not np.array_equal(whole, image.data):
+        raise ImageFileError(f"{path}: holds values that are no whole numbers, so it is no map of labels")
+    return whole.astype(np.int32), image.grid
 
 
 def _mask(path: str | Path | None, image: Any) -> Any:

@@ -122,13 +122,18 @@ def _run(
         for role, path in job.outputs.items():
             facts = _sidecar(job, step, role, task.metadata.get(role, {}), place, hashes, duration_s)
             _publish(task.outputs[role], path)
-            if path.name.endswith((".nii.gz", ".tsv", ".txt")):
-                write_json(facts, path.with_name(_stem(path.name) + ".json"))
+            if _has_sidecar(path):
+                write_json(facts, _beside(path))
         extras = {str(final): content_hash(temporary) for final, temporary in task.extras.items()}
         for final, temporary in task.extras.items():
             _publish(temporary, final)
+            if _has_sidecar(final):
+                facts = _sidecar(job, step, final.name, task.metadata.get(str(final), {}), place, hashes, duration_s)
+                write_json(facts, _beside(final))
         for stale in set((read_record(place.state_dir, job) or {}).get("extras") or {}) - set(extras):  # type: ignore[call-overload]
             Path(stale).unlink(missing_ok=True)
+            if _has_sidecar(Path(stale)):
+                _beside(Path(stale)).unlink(missing_ok=True)
         write_record(
             place.state_dir,
             job,
@@ -188,10 +193,16 @@ def _publish(source: Path, target: Path) -> None:
         os.replace(beside, target)
 
 
-def _stem(name: str) -> str:
+def _has_sidecar(path: Path) -> bool:
+    return path.name.endswith((".nii.gz", ".tsv", ".txt"))
+
+
+def _beside(path: Path) -> Path:
+    """Name the sidecar of an image, a table or a transform."""
+    name = path.name
     for extension in (".nii.gz", ".tsv", ".txt"):
         name = name.removesuffix(extension)
-    return name
+    return path.with_name(name + ".json")
 
 
 def _sidecar(

@@ -150,7 +150,7 @@ class Study:
         return self.path(patient, session, "quality", ".tsv", desc="registration")
 
 
-def methods_settings(study: Study, sources: Sequence[str] = ()) -> dict[str, object]:
+def methods_settings(study: Study, sources: Sequence[str] = (), *, without: Sequence[str] = ()) -> dict[str, object]:
     """Give what the methods text and the provenance of a page are made of.
 
     Parameters
@@ -159,6 +159,8 @@ def methods_settings(study: Study, sources: Sequence[str] = ()) -> dict[str, obj
         The study.
     sources
         Where the maps of regions come from.
+    without
+        Groups of parameters that the page does not depend on.
     """
     values = study.parameters.as_dict()
     registration = values["registration"]
@@ -179,12 +181,12 @@ def methods_settings(study: Study, sources: Sequence[str] = ()) -> dict[str, obj
             "parcellate": {**engine, **regions},
             "register": shown,
             "recurrence": values["recurrence"],
-            **{step: {name: values[groups[step]][name] for name in names} for step, names in said.items()},
+            **{s: {name: values[groups[s]][name] for name in names} for s, names in said.items() if groups[s] not in without},
         },
         "provenance": {
             "data set": study.bids_dir.name,
             **{f"engine {name}": version for name, version in study.engine_versions.items()},
-            **{f"{group} {k}": v for group, options in values.items() for k, v in options.items()},
+            **{f"{group} {k}": v for group, options in values.items() if group not in without for k, v in options.items()},
         },
     }
 

@@ -91,8 +91,8 @@ def _baselines(patients: Sequence[Mapping[str, object]]) -> tuple[Flag, ...]:
 def _sections(task: Task) -> tuple[Section, ...]:
     """Read the sections that other steps of the group left; where a step left none, say why if it is known."""
     out: list[Section] = []
-    for role in [r for r in task.job.optional if r.startswith("sections ")]:
-        path, step = task.given(role), role.removeprefix("sections ")
+    for step in task.job.settings["sections"]:  # a step that failed is no input any more
+        path = task.given(f"sections {step}")
         if path is not None:
             stored: list[Mapping[str, Any]] = read_json(path)["sections"]  # type: ignore[assignment]
             out += [section_from(values) for values in stored]

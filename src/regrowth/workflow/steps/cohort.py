@@ -63,6 +63,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
             settings={
                 "patients": patients,
                 "problems": [asdict(p) for p in study.cohort.problems],
+                "sections": list(SECTIONS),
                 "steps": [*(s for s in PARTICIPANT_STEPS if s in steps), *SECTIONS],
                 "kinds": list(study.kinds),
                 "skips": [asdict(i) for n in SECTIONS for i in step_named(n).plan(study, patient) if isinstance(i, Skip)],

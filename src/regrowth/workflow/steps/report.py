@@ -67,7 +67,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
                 "skips": [asdict(s) for s in planned if isinstance(s, Skip)],
                 "steps": list(dict.fromkeys(j.step for j in planned if isinstance(j, Job))),
                 "kinds": list(study.kinds),
-                **methods_settings(study, [source_of(study, patient)]),
+                **methods_settings(study, [source_of(study, patient)], without=["statistics"]),
             },
             gathers=True,
         )
