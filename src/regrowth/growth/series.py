@@ -46,7 +46,7 @@ class VolumeSeries:
         days, volumes = as_numbers(self.days, f"days{who}"), as_numbers(self.volumes_ml, f"volumes_ml{who}")
         if days.ndim != 1 or days.shape != volumes.shape or not days.size:
             raise ParameterError(
-                f"days{who} have shape {days.shape} and volumes_ml {volumes.shape}; give one volume for each of at least one day"
+                f"days{who} have shape {days.shape} and volumes_ml {volumes.shape}; give one volume for each day"
             )
         if (volumes < 0).any():
             raise ParameterError(f"volumes_ml{who} hold {volumes.min():g}; a volume is at least 0, leave out a failed scan")
