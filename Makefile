@@ -33,6 +33,7 @@ bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an ho
 	$(BIN)/python benchmarks/bench_migration.py
 	$(BIN)/python benchmarks/bench_rerun.py
 	$(BIN)/python benchmarks/bench_survival.py
+	$(BIN)/python benchmarks/bench_cutpoint.py
 	$(BIN)/python benchmarks/bench_parcellation.py
 
 clean:
