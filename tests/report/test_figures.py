@@ -25,7 +25,6 @@ from regrowth.report.figures import (
     registration_figure,
     segmentation_figure,
     timeline_figure,
-    wilson_interval,
 )
 from regrowth.report.figures.canvas import OKABE_ITO
 from regrowth.report.figures.timeline import _levels, _words
@@ -260,12 +259,6 @@ def test_a_timeline_without_volumes_has_no_empty_panel():
     ]
     assert height[0] < height[1] - 100
     assert "No volumes were measured" in timeline_figure(SESSIONS).caption
-
-
-def test_wilson_intervals_match_the_published_formula():
-    assert wilson_interval(4, 10) == pytest.approx((0.1682, 0.6873), abs=1e-4)
-    assert wilson_interval(0, 20)[0] == 0
-    assert np.isnan(wilson_interval(0, 0)).all()
 
 
 def test_a_mosaic_is_cut_into_figures_of_48_patients():

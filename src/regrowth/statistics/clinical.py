@@ -199,7 +199,7 @@ def _read(rows: Sequence[Mapping[str, object]], required: Sequence[str], check_u
     ids = _participants(columns["participant_id"])
     numbers: dict[str, np.ndarray] = {}
     notes: list[str] = []
-    used = {"participant_id", "label_scheme"}
+    used = {"participant_id", "label_scheme", "synthetic"}
     for stem, column in _DURATIONS.items():
         given = {f"{stem}_days", f"{stem}_day", f"{stem}_months"} & set(columns)
         if given:

@@ -8,7 +8,6 @@ from regrowth.report.figures.cohort import (
     distribution_figure,
     mosaic_figures,
     patient_tile,
-    wilson_interval,
 )
 from regrowth.report.figures.effects import ForestRow, forest_figure, interaction_figure
 from regrowth.report.figures.lobes import lobe_figure, region_shares
@@ -51,5 +50,4 @@ __all__ = [
     "swimmer_figure",
     "timeline_figure",
     "transition_figure",
-    "wilson_interval",
 ]

@@ -12,26 +12,14 @@ from regrowth.report import content
 from regrowth.report.figures import canvas, sheet
 from regrowth.report.slices import Convention, Cut, DisplayFrame, largest_section
 from regrowth.space import Image
+from regrowth.statistics.proportion import wilson_interval
 
-__all__ = ["MOSAIC_SIZE", "Tile", "count_figure", "distribution_figure", "mosaic_figures", "patient_tile", "wilson_interval"]
+__all__ = ["MOSAIC_SIZE", "Tile", "count_figure", "distribution_figure", "mosaic_figures", "patient_tile"]
 
 MOSAIC_SIZE = 48
 """Most patients on one mosaic."""
 
 _COLUMNS = 8
-
-
-def wilson_interval(count: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Give Wilson's interval of a share, 95 % by default; NaN for nothing counted.
-
-    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    """
-    if total == 0:
-        return float("nan"), float("nan")
-    p = count / total
-    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * np.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
 def count_figure(counts: Mapping[str, int], *, name: str, title: str, synthetic: bool = False) -> content.Figure:

@@ -12,8 +12,8 @@ import numpy as np
 from regrowth.errors import ParameterError
 from regrowth.report import content
 from regrowth.report.figures import canvas
-from regrowth.report.figures.cohort import wilson_interval
 from regrowth.report.figures.survival import p_words
+from regrowth.statistics.proportion import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

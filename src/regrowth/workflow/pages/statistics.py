@@ -68,8 +68,8 @@ def _patients(analysis: CohortAnalysis, tables: Mapping[str, Rows]) -> Section:
     groups = [k for k in (analysis.table_one_by_mgmt or [{}])[0] if k.startswith("mgmt: ")]
     name = "table1_by_mgmt" if groups else "table1"
     columns = {"variable": "variable", "level": "level", "missing": "missing", "overall": "all"}
-    columns |= {g: g.replace("mgmt: ", "MGMT ") for g in groups} | ({"test": "test", "p_value": "p"} if groups else {})
-    caption = "Median [quartiles] or number (% of the patients with a value). Tests are two-sided and unadjusted."
+    columns |= {g: g.replace("mgmt: ", "MGMT ") for g in groups} | ({"p_value": "p"} if groups else {})
+    caption = "Median [quartiles] or number (% of the patients with a value). Tests are two-sided and unadjusted; the file names them."
     text = f"{len(analysis.table)} patients; {_ENDPOINTS[analysis.parameters.endpoint]} is known of {analysis.n_known}, "
     text += f"with {analysis.n_events} events."
     notes = "\n\n".join(_grouped(analysis.notes))
