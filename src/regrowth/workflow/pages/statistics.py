@@ -69,7 +69,9 @@ def _patients(analysis: CohortAnalysis, tables: Mapping[str, Rows]) -> Section:
     name = "table1_by_mgmt" if groups else "table1"
     columns = {"variable": "variable", "level": "level", "missing": "missing", "overall": "all"}
     columns |= {g: g.replace("mgmt: ", "MGMT ") for g in groups} | ({"p_value": "p"} if groups else {})
-    caption = "Median [quartiles] or number (% of the patients with a value). Tests are two-sided and unadjusted; the file names them."
+    caption = (
+        "Median [quartiles] or number (% of the patients with a value). Tests (named in the file) are two-sided, unadjusted."
+    )
     text = f"{len(analysis.table)} patients; {_ENDPOINTS[analysis.parameters.endpoint]} is known of {analysis.n_known}, "
     text += f"with {analysis.n_events} events."
     notes = "\n\n".join(_grouped(analysis.notes))
