@@ -14,7 +14,9 @@ from regrowth.io.tables import read_json, read_tsv
 from regrowth.labels import REGIONS, label_scheme
 from regrowth.report import CohortReport, Figure, Flag, Missing, PatientRow, Section, SummaryItem, Value, methods_text
 from regrowth.report.figures.cohort import count_figure, distribution_figure, mosaic_figures, patient_tile
+from regrowth.report.figures.response import swimmer_figure
 from regrowth.report.stored import section_from
+from regrowth.response import Assessment
 from regrowth.space import require_same_grid
 from regrowth.workflow.cohort_table import location_class
 from regrowth.workflow.job import Task
@@ -29,7 +31,7 @@ Rows = Sequence[Mapping[str, str]]
 def cohort_page(task: Task) -> CohortReport:
     """Build the page of the cohort from the joined tables."""
     settings = task.job.settings
-    names = ("volumes", "migration", "registration", "location", "bestresponse")
+    names = ("volumes", "migration", "registration", "location", "response", "bestresponse", "participants")
     tables = {name: read_tsv(p) if (p := task.given(name)) else [] for name in names}
     patients: list[Mapping[str, object]] = settings["patients"]
     synthetic = any(p["is_synthetic"] for p in patients)
@@ -64,7 +66,7 @@ def cohort_page(task: Task) -> CohortReport:
             )
             for p in settings["problems"]
         ),
-        distributions=tuple(_distributions(rows, tables, synthetic=synthetic)),
+        distributions=(*_distributions(rows, tables, synthetic=synthetic), *_responses(tables, synthetic=synthetic)),
         sections=_sections(task),
         mosaics=_mosaics(task, patients, synthetic=synthetic),
         failures=errors,
@@ -186,6 +188,22 @@ def _distributions(rows: Sequence[PatientRow], tables: Mapping[str, Rows], *, sy
             )
         )
     return figures
+
+
+def _responses(tables: Mapping[str, Rows], *, synthetic: bool) -> list[Figure]:
+    """Draw one lane per patient whose response was assessed; the lane ends where the observation did."""
+    lanes: dict[str, list[Assessment]] = {}
+    for row in tables["response"]:
+        new = number(row["new_lesions"])
+        state: Any = "" if row["confirmation"] == "n/a" else row["confirmation"]
+        words = (row["label"], int(row["day"]), row["phase"], row["category"], row["exam_category"], state)
+        found = Assessment(*words, new_lesions=None if np.isnan(new) else int(new))
+        lanes.setdefault(row["participant_id"], []).append(found)
+    if not lanes:
+        return []
+    clinical = {r["participant_id"]: (number(r.get("os_days")), r.get("os_event") == "1") for r in tables["participants"]}
+    ends = {name: end for name, end in clinical.items() if not np.isnan(end[0])}
+    return [swimmer_figure(lanes, ends=ends, synthetic=synthetic)]
 
 
 def _mosaics(task: Task, patients: Sequence[Mapping[str, object]], *, synthetic: bool) -> tuple[Figure, ...]:

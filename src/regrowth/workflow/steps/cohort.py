@@ -25,7 +25,10 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
 
     optional = {
         name: study.out_dir / "group" / f"{name}.tsv"
-        for name in ("volumes", "migration", "components", "registration", "location", "bestresponse")
+        for name in (
+            *("volumes", "migration", "components", "registration"),
+            *("location", "response", "bestresponse", "participants"),
+        )
     }
     optional |= {f"sections {name}": study.out_dir / "group" / "sections" / f"{name}.json" for name in SECTIONS}
     patients, steps = [], []
@@ -85,4 +88,4 @@ def _compute(task: Task) -> None:
             task.extra(folder / filename).write_bytes(data)
 
 
-STEP = Step("cohort", 2, "write the page of the cohort", _plan, _compute)
+STEP = Step("cohort", 3, "write the page of the cohort", _plan, _compute)
