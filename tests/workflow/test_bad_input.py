@@ -125,6 +125,10 @@ FAULTS: dict[str, Callable[[Case], None]] = {
 }
 
 
+# What a fault needs beside the contrast-enhanced T1w; the healthy patient has all sequences.
+SEQUENCES = {"dropsequence": ("T2w", "FLAIR"), "truncated": ("FLAIR",), "fouraxes": ("T2w",)}
+
+
 @dataclass(frozen=True)
 class Ran:
     result: RunResult
@@ -152,7 +156,7 @@ def ran(small_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     for label in ("healthy", *FAULTS):
         case = copy_patient(small_cohort, data, label)
         if label != "healthy":
-            case.keep_only("ce-gadolinium_T1w", "T2w", "FLAIR")
+            case.keep_only("ce-gadolinium_T1w", *SEQUENCES.get(label, ()))
             FAULTS[label](case)
     result = regrowth.run(data, out, derivatives=["truth"], parameters=FAST)
     return Ran(result, data, out)

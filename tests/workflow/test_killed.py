@@ -15,6 +15,7 @@ import pytest
 from regrowth.phantom import PhantomParameters
 from regrowth.phantom.dataset import write_phantom
 from regrowth.workflow.provenance import content_hash
+from tests.workflow.copies import Case, write_parcels
 
 pytestmark = pytest.mark.slow
 
@@ -81,13 +82,14 @@ def workers(pid: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def tiny_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two synthetic patients at 5 mm with contrast-enhanced T1w and FLAIR only: all steps, little work."""
+    """Two synthetic patients at 5 mm with contrast-enhanced T1w and FLAIR only, one with a map of regions: little work."""
     data = tmp_path_factory.mktemp("tiny") / "bids"
     write_phantom(data, PhantomParameters(patients=2, spacing_mm=5.0, lattice_mm=4.0, seed=3))
     for suffix in ("T1w", "T2w"):
         for path in data.glob(f"sub-*/ses-*/anat/sub-??_ses-*_{suffix}.*"):
             if "_ce-" not in path.name:
                 path.unlink()
+    write_parcels(Case(data / "sub-02", data / "derivatives" / "truth" / "sub-02", "02"))
     return data
 
 
@@ -95,7 +97,8 @@ def tiny_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(tiny_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     finish(start(tiny_cohort, out))
-    assert any("desc-deformable" in name for name in results(out))
+    for made in ("sespreop_mode-image_desc-deformable", "ICBM2009aSym_mode-image_desc-deformable", "seg-freesurfer"):
+        assert any(made in name for name in results(out)), made
     return results(out)
 
 
