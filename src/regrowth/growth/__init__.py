@@ -1,5 +1,6 @@
 """How a tumour grows: in time, in space, and what a forecast or a plan is worth."""
 
+from regrowth.growth.baselines import log_linear_forecast, persistence_forecast
 from regrowth.growth.case_scores import (
     MEASURES,
     CaseScore,
@@ -11,6 +12,9 @@ from regrowth.growth.case_scores import (
     score_volume,
     spatial_baselines,
 )
+from regrowth.growth.choice import Forecaster, ModelChoice, choose_forecaster, log_crps
+from regrowth.growth.cohort_prior import learn_cohort_prior
+from regrowth.growth.conformal import ConformalBand, learn_conformal_band
 from regrowth.growth.coverage import (
     Coverage,
     CoverageCurve,
@@ -24,7 +28,24 @@ from regrowth.growth.coverage import (
     volume_for_coverage,
 )
 from regrowth.growth.estimate import Estimate, bootstrap_interval
+from regrowth.growth.fit import GrowthFit, ParameterPrior, ParameterSamples, bootstrap_parameters, fit_growth, weak_prior
+from regrowth.growth.forecast import Carry, ThresholdTime, forecast_growth, progression_threshold_ml, time_to_exceed
+from regrowth.growth.models import (
+    BERTALANFFY,
+    EXPONENTIAL,
+    GOMPERTZ,
+    GROWTH_INHIBITION,
+    GROWTH_MODELS,
+    LIVE_DAMAGED,
+    LOGISTIC,
+    PROLIFERATION_SATURATION,
+    GrowthModel,
+    Parameter,
+    growth_model,
+    laslo2025,
+)
 from regrowth.growth.plan import TreatmentPlan, iso_volume_dilation, margin_scores, model_plan, standard_plan
+from regrowth.growth.posterior import sample_posterior
 from regrowth.growth.scorecard import ScoreCard, score_card
 from regrowth.growth.scores import (
     Calibration,
@@ -42,43 +63,80 @@ from regrowth.growth.scores import (
     relative_error,
 )
 from regrowth.growth.series import QUANTILE_LEVELS, Forecast, VolumeSeries
+from regrowth.growth.treatment import NO_TREATMENT, DrugCourse, Fraction, Surgery, Treatment
 
 __all__ = [
+    "BERTALANFFY",
+    "EXPONENTIAL",
+    "GOMPERTZ",
+    "GROWTH_INHIBITION",
+    "GROWTH_MODELS",
+    "LIVE_DAMAGED",
+    "LOGISTIC",
     "MEASURES",
+    "NO_TREATMENT",
+    "PROLIFERATION_SATURATION",
     "QUANTILE_LEVELS",
     "Calibration",
+    "Carry",
     "CaseScore",
+    "ConformalBand",
     "Coverage",
     "CoverageCurve",
     "DoseCoverage",
+    "DrugCourse",
     "Estimate",
     "Forecast",
+    "Forecaster",
+    "Fraction",
+    "GrowthFit",
+    "GrowthModel",
     "MapScores",
     "MaskScores",
+    "ModelChoice",
+    "Parameter",
+    "ParameterPrior",
+    "ParameterSamples",
     "PlanComparison",
     "ScoreCard",
     "Strata",
+    "Surgery",
+    "ThresholdTime",
+    "Treatment",
     "TreatmentPlan",
     "VolumeNeeded",
     "VolumeSeries",
     "average_precision",
     "bootstrap_interval",
+    "bootstrap_parameters",
     "brier",
     "calibration",
+    "choose_forecaster",
     "compare_plans",
     "coverage_curve",
     "crps_quantiles",
     "crps_samples",
     "dose_coverage",
+    "fit_growth",
+    "forecast_growth",
+    "growth_model",
     "interval_coverage",
     "iso_volume_dilation",
+    "laslo2025",
+    "learn_cohort_prior",
+    "learn_conformal_band",
+    "log_crps",
     "log_error",
+    "log_linear_forecast",
     "map_scores",
     "margin_scores",
     "mask_scores",
     "model_plan",
+    "persistence_forecast",
+    "progression_threshold_ml",
     "recurrence_coverage",
     "relative_error",
+    "sample_posterior",
     "score_card",
     "score_forecast",
     "score_map",
@@ -87,5 +145,7 @@ __all__ = [
     "score_volume",
     "spatial_baselines",
     "standard_plan",
+    "time_to_exceed",
     "volume_for_coverage",
+    "weak_prior",
 ]

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from regrowth.errors import ParameterError
 from regrowth.growth.fit import DETECTION_ML
-from regrowth.growth.forecast import _checked_days
+from regrowth.growth.forecast import checked_days
 from regrowth.growth.series import Forecast, VolumeSeries
 
 __all__ = ["log_linear_forecast", "persistence_forecast"]
@@ -20,7 +20,7 @@ def persistence_forecast(series: VolumeSeries, days: ArrayLike) -> Forecast:
 
     A point forecast: its interval comes from other patients (`learn_conformal_band`).
     """
-    at = _checked_days(series, days)
+    at = checked_days(series, days)
     return Forecast(at, np.array(_POINT), np.full((1, at.size), series.last_volume_ml), None, "persistence")
 
 
@@ -43,7 +43,7 @@ def log_linear_forecast(series: VolumeSeries, days: ArrayLike, n_last: int = 2, 
     Forecast
         Point forecast; NaN with the status ``one_scan`` if there is no slope.
     """
-    at = _checked_days(series, days)
+    at = checked_days(series, days)
     if n_last < 2:
         raise ParameterError("a line needs at least 2 scans")
     if len(series) < 2:

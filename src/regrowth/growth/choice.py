@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regrowth.errors import ParameterError
 from regrowth.growth.fit import DETECTION_ML
+from regrowth.growth.scores import crps_samples
 from regrowth.growth.series import Forecast, VolumeSeries
 
 __all__ = ["Forecaster", "ModelChoice", "choose_forecaster", "log_crps"]
@@ -97,17 +98,13 @@ def choose_forecaster(
 def log_crps(forecast: Forecast, observed_ml: ArrayLike, detection_ml: float = DETECTION_ML) -> NDArray[np.float64]:
     """Give the continuous ranked probability score of log volumes on each day, shape (m,); lower is better.
 
-    E|X - y| - E|X - X'| / 2 of the samples; without samples the absolute log error of the median, which is the score of a point
-    forecast. Gneiting & Raftery 2007, doi:10.1198/016214506000001437. Volumes of 0 count as the limit of detection.
+    That of the samples (`crps_samples`); without samples the absolute log error of the median, which is the score of a point
+    forecast. Gneiting & Raftery 2007, doi:10.1198/016214506000001437. What is below the limit of
+    detection, measured or forecast, counts as the limit.
     """
-    y = np.broadcast_to(np.asarray(observed_ml, float), forecast.days.shape)
-    y = np.log(np.where(y > 0, y, detection_ml))
+    y = np.log(np.maximum(np.broadcast_to(np.asarray(observed_ml, float), forecast.days.shape), detection_ml))
     if forecast.status != "ok":
         return np.full(forecast.days.shape, np.nan)
     if forecast.samples_ml is None:
-        middle = forecast.median
-        return np.abs(np.log(np.where(middle > 0, middle, detection_ml)) - y)
-    x = np.sort(np.log(np.where(forecast.samples_ml > 0, forecast.samples_ml, detection_ml)), axis=0)
-    s = len(x)
-    spread = ((2 * np.arange(1, s + 1) - s - 1) @ x) * 2 / s**2  # E|X - X'| from the sorted samples
-    return np.abs(x - y).mean(axis=0) - spread / 2
+        return np.abs(np.log(np.maximum(forecast.median, detection_ml)) - y)
+    return crps_samples(np.log(np.maximum(forecast.samples_ml, detection_ml)), y)

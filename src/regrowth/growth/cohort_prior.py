@@ -23,6 +23,7 @@ def learn_cohort_prior(
     n_iterations: int = 6,
     weak_weight: float = 4.0,
     shrinkage: float = 0.1,
+    noise_freedom: float = float("inf"),
     detection_ml: float = DETECTION_ML,
 ) -> ParameterPrior:
     """Learn mean, covariance and noise of the log parameters from a cohort (empirical Bayes).
@@ -31,7 +32,7 @@ def learn_cohort_prior(
     the prior so far::
 
         mean = average of t_i,   covariance = average of C_i + (t_i - mean)(t_i - mean)'
-        noise^2 = sum of r_i'r_i + trace(J_i C_i J_i') over the number of scans
+        noise^2 = sum of r_i'r_i + trace(J_i C_i J_i') over the number of scans (weighted if the noise is a t distribution)
 
     each drawn towards the weak prior as if that had come from `weak_weight` patients, and the correlations shrunk.
 
@@ -49,6 +50,8 @@ def learn_cohort_prior(
         Weight of the weak prior, in patients.
     shrinkage
         Part of the correlations that is taken away, 0 to 1.
+    noise_freedom
+        As in `ParameterPrior`; a few degrees of freedom keep outliers from blowing up the noise of all.
     detection_ml
         As in `fit_growth`.
 
@@ -68,18 +71,18 @@ def learn_cohort_prior(
     usable = [(s, t) for s, t in zip(series, treatments, strict=True) if len(s) >= 2 and (s.volumes_ml > 0).any()]
     if not usable:
         raise ParameterError("a cohort prior needs at least one patient with two scans and a tumour")
-    weak = prior = weak_prior(model)
+    weak = prior = weak_prior(model, noise_freedom=noise_freedom)
     for iteration in range(n_iterations):
         starts = 4 if iteration == 0 else 2
         fits = [fit_growth(s, model, t, prior, n_starts=starts, detection_ml=detection_ml) for s, t in usable]
         good = [f for f in fits if f.status == "ok"]
         if not good:
             raise ParameterError(f"{model.name} could be fitted to no patient of the cohort")
-        prior = _updated(good, weak, weak_weight, shrinkage)
+        prior = _updated(good, weak, prior.noise_sd_log, weak_weight, shrinkage)
     return prior
 
 
-def _updated(fits: Sequence[GrowthFit], weak: ParameterPrior, weight: float, shrinkage: float) -> ParameterPrior:
+def _updated(fits: Sequence[GrowthFit], weak: ParameterPrior, noise: float, weight: float, shrinkage: float) -> ParameterPrior:
     """Do the maximisation step."""
     n = len(fits)
     modes = np.array([f.map_log for f in fits])
@@ -95,6 +98,9 @@ def _updated(fits: Sequence[GrowthFit], weak: ParameterPrior, weight: float, shr
         step = 1e-5
         moved = fit.log_curve(fit.map_log + step * np.eye(fit.map_log.size), fit.series.days)
         slope = ((moved - at) / step).T  # (scans, p)
-        squares += float(misfit @ misfit + np.einsum("np,pq,nq->", slope, fit.covariance_log, slope))
+        square = misfit**2 + np.einsum("np,pq,nq->n", slope, fit.covariance_log, slope)
+        freedom = weak.noise_freedom
+        trust = 1.0 if np.isinf(freedom) else (freedom + 1) / (freedom + square / noise**2)  # of a scan, given the scale so far
+        squares += float((trust * square).sum())
         scans += len(fit.series)
-    return ParameterPrior(weak.model, mean, covariance, float(np.sqrt(squares / scans)), n)
+    return ParameterPrior(weak.model, mean, covariance, float(np.sqrt(squares / scans)), n, weak.noise_freedom)

@@ -87,7 +87,7 @@ def learn_conformal_band(
     forecasts
         One forecast of each patient on one day, made without the observed volume.
     observed_ml
-        What was measured on that day, ml; 0 counts as the limit of detection.
+        What was measured on that day, ml; below the limit of detection it counts as the limit.
     last_days
         Day of the last scan that each forecast knew.
     coverage
@@ -113,7 +113,7 @@ def learn_conformal_band(
         if forecast.days.size != 1:
             raise ParameterError(f"a band is learned from forecasts on one day each, not on {forecast.days.size}")
         low, high = _log_ends(forecast, coverage, detection_ml)
-        seen = np.log(max(observed, detection_ml) if observed <= 0 else observed)
+        seen = np.log(max(observed, detection_ml))
         scale = _time_scale(forecast.days - last, time_exponent)
         below.append(float(((low - seen) / scale)[0]))
         above.append(float(((seen - high) / scale)[0]))
@@ -129,12 +129,12 @@ def _conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
 
 
 def _log_ends(forecast: Forecast, coverage: float, detection_ml: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the ends of the forecast's own interval, or its point twice; a volume of 0 counts as the limit of detection."""
+    """Take the ends of the forecast's own interval, or its point twice; below the limit of detection it is the limit."""
     if forecast.samples_ml is None and forecast.quantile_levels.size == 1:
         ends = (forecast.volumes_ml[0], forecast.volumes_ml[0])
     else:
         ends = (forecast.quantile((1 - coverage) / 2), forecast.quantile((1 + coverage) / 2))
-    low, high = (np.log(np.where(e > 0, e, detection_ml)) for e in ends)
+    low, high = (np.log(np.maximum(e, detection_ml)) for e in ends)
     return low, high
 
 

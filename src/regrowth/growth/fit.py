@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import least_squares
 from scipy.special import ndtri
 
 from regrowth.errors import ParameterError
@@ -33,7 +34,10 @@ class ParameterPrior:
     mean_log, covariance_log
         Mean (p,) and covariance (p, p) of the natural logarithms; volumes are counted in first volumes.
     noise_sd_log
-        Standard deviation of log(measured / model).
+        Standard deviation of log(measured / model), the scale of the t distribution if `noise_freedom` is finite.
+    noise_freedom
+        Degrees of freedom of Student's t distribution of log(measured / model); infinite: normal. A few (4) keep single
+        scans that are far off, or lesions that split or merge, from ruling the fit.
     n_patients
         How many patients it was learned from; 0 for the weak prior.
     """
@@ -43,13 +47,14 @@ class ParameterPrior:
     covariance_log: Array
     noise_sd_log: float = 0.2
     n_patients: int = 0
+    noise_freedom: float = float("inf")
 
     def __post_init__(self) -> None:
         p = len(self.model.parameters)
         if self.mean_log.shape != (p,) or self.covariance_log.shape != (p, p):
             raise ParameterError(f"a prior of {self.model.name} has a mean of shape ({p},) and a covariance of ({p}, {p})")
-        if not self.noise_sd_log > 0 or np.linalg.eigvalsh(self.covariance_log).min() <= 0:
-            raise ParameterError("the noise and all variances of a prior must be positive")
+        if not self.noise_sd_log > 0 or not self.noise_freedom > 0 or np.linalg.eigvalsh(self.covariance_log).min() <= 0:
+            raise ParameterError("the noise, its degrees of freedom and all variances of a prior must be positive")
 
     @property
     def bounds_log(self) -> tuple[Array, Array]:
@@ -63,10 +68,11 @@ class ParameterPrior:
         return np.clip(draws, *self.bounds_log)
 
 
-def weak_prior(model: GrowthModel, noise_sd_log: float = 0.2) -> ParameterPrior:
+def weak_prior(model: GrowthModel, noise_sd_log: float = 0.2, noise_freedom: float = float("inf")) -> ParameterPrior:
     """Make the weak prior that the model's parameters describe."""
     mean = np.log([p.typical for p in model.parameters])
-    return ParameterPrior(model, mean, np.diag([p.log_sd**2 for p in model.parameters]), noise_sd_log)
+    covariance = np.diag([p.log_sd**2 for p in model.parameters])
+    return ParameterPrior(model, mean, covariance, noise_sd_log, noise_freedom=noise_freedom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,10 +231,13 @@ def fit_growth(
     measured = empty.log_measured
     theta, cost, done = minimise_squares(lambda x: _residuals(empty, x, measured, prior.mean_log), start, *prior.bounds_log)
     best = int(np.argmin(cost))
-    if not done[best] or not np.isfinite(cost[best]):
+    mode, objective, at_rest = theta[best], float(cost[best]), bool(done[best])
+    if not at_rest:  # a long narrow valley, where a trust region is quicker
+        mode, objective, at_rest = _polished(empty, mode)
+    if not at_rest or not np.isfinite(objective):
         return _failed(empty, "not_converged", f"no start came to rest for {model.name}; try another model or a tighter prior")
-    covariance = _laplace_covariance(empty, theta[best])
-    return GrowthFit(series, treatment, prior, detection_ml, theta[best], covariance, float(cost[best]), "ok", _warning(series))
+    covariance = _laplace_covariance(empty, mode)
+    return GrowthFit(series, treatment, prior, detection_ml, mode, covariance, objective, "ok", _warning(series))
 
 
 def bootstrap_parameters(fit: GrowthFit, rng: np.random.Generator, n_draws: int = 30) -> ParameterSamples:
@@ -271,10 +280,21 @@ def require_ok(fit: GrowthFit) -> None:
 
 
 def _residuals(fit: GrowthFit, theta: Array, log_measured: Array, prior_mean: Array) -> Array:
-    """Stack standardised misfits and deviations from the prior, shape (k, n + p)."""
+    """Stack standardised misfits and deviations from the prior, shape (k, n + p); half the squares sum to -log(posterior)."""
     misfit = fit.log_misfit(theta, log_measured) / fit.prior.noise_sd_log
+    freedom = fit.prior.noise_freedom
+    if freedom < np.inf:  # so that the square is the logarithm of a t density
+        misfit = np.sign(misfit) * np.sqrt((freedom + 1) * np.log1p(misfit**2 / freedom))
     whitening = np.linalg.inv(np.linalg.cholesky(fit.prior.covariance_log))
     return np.concatenate([misfit, (theta - prior_mean) @ whitening.T], axis=1)
+
+
+def _polished(fit: GrowthFit, theta: Array) -> tuple[Array, float, bool]:
+    def residuals(x: Array) -> Array:
+        return _residuals(fit, x[None], fit.log_measured, fit.prior.mean_log)[0]
+
+    found = least_squares(residuals, theta, bounds=fit.prior.bounds_log, max_nfev=300)
+    return found.x, float(found.cost), bool(found.status > 0)
 
 
 def _laplace_covariance(fit: GrowthFit, theta: Array) -> Array:

@@ -16,6 +16,8 @@ __all__ = ["Carry", "ThresholdTime", "forecast_growth", "progression_threshold_m
 
 Array = NDArray[np.float64]
 
+_FEW = 20.0
+
 
 @dataclass(frozen=True)
 class Carry:
@@ -28,6 +30,10 @@ class Carry:
         keeps its misfit; 0: the forecast is the model's curve, whatever the last scan was.
     trend_weight
         Part of the model's change since the last scan that is believed, 0 (persistence) to 1.
+    growth_certainty
+        How probable growth since the last scan must be, by the samples, for the model's change to be believed on a day; below
+        it the middle of the forecast stays at the last scan and only the spread is the model's. 0 believes all changes. Most
+        real lesions stay nearly as they are or stop shrinking, so that an uncertain trend is worth less than none.
     drift_sd_log_per_sqrt_day
         Standard deviation of a random walk of the log volume, for what no model knows.
     measurement_sd_log
@@ -36,12 +42,13 @@ class Carry:
 
     correlation_days: float = float("inf")
     trend_weight: float = 1.0
+    growth_certainty: float = 0.0
     drift_sd_log_per_sqrt_day: float = 0.0
     measurement_sd_log: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.correlation_days >= 0 and 0 <= self.trend_weight <= 1):
-            raise ParameterError("the correlation time is 0 days or more, and the trend's weight lies between 0 and 1")
+        if not (self.correlation_days >= 0 and 0 <= self.trend_weight <= 1 and 0 <= self.growth_certainty <= 1):
+            raise ParameterError("the correlation time is 0 days or more; the trend's weight and certainty lie between 0 and 1")
         if not (0 <= self.drift_sd_log_per_sqrt_day < np.inf and 0 <= self.measurement_sd_log < np.inf):
             raise ParameterError("standard deviations of a forecast are 0 or more")
 
@@ -84,7 +91,7 @@ def forecast_growth(
     ParameterError
         If days do not increase or lie before the last scan.
     """
-    at = _checked_days(fit.series, days)
+    at = checked_days(fit.series, days)
     if fit.status != "ok":
         return Forecast.unknown(at, fit.model.name, fit.status, fit.reason, levels)
     if samples is None:
@@ -93,9 +100,15 @@ def forecast_growth(
     last = fit.series.last_day
     curves = fit.log_curve(theta, np.append(last, at))
     misfit = fit.log_misfit(theta)[:, -1]
-    log = curves[:, :1] + carry.trend_weight * (curves[:, 1:] - curves[:, :1])
+    change = curves[:, 1:] - curves[:, :1]
+    if carry.growth_certainty > 0:
+        unsure = (change > 0).mean(axis=0) < carry.growth_certainty
+        change = change - np.where(unsure, np.median(change, axis=0), 0.0)
+    log = curves[:, :1] + carry.trend_weight * change
     log = log + _departures(misfit, np.diff(at, prepend=last), carry, fit.prior.noise_sd_log, rng)
-    return Forecast.from_samples(at, np.exp(np.minimum(log, 300.0)), fit.model.name, levels, fit.reason)
+    few = f"the samples are worth only {samples.effective_n:.0f} independent ones" if samples.effective_n < _FEW else ""
+    reason = "; ".join(filter(None, (fit.reason, few)))
+    return Forecast.from_samples(at, np.exp(np.minimum(log, 300.0)), fit.model.name, levels, reason)
 
 
 def _departures(misfit: Array, steps_days: Array, carry: Carry, noise_sd_log: float, rng: np.random.Generator) -> Array:
@@ -178,7 +191,8 @@ def time_to_exceed(forecast: Forecast, threshold_ml: float, last_day: float) -> 
     return ThresholdTime(threshold_ml, float(passed.mean()), float(median), float(lower), float(upper))
 
 
-def _checked_days(series: VolumeSeries, days: ArrayLike) -> Array:
+def checked_days(series: VolumeSeries, days: ArrayLike) -> Array:
+    """Refuse days of a forecast that do not increase or lie before the last scan."""
     at = np.atleast_1d(as_numbers(days, "days of the forecast"))
     if not at.size or (np.diff(at) <= 0).any() or at[0] < series.last_day:
         raise ParameterError(f"days of a forecast increase and start at the last scan (day {series.last_day:g}) or later")

@@ -24,7 +24,7 @@ def jacobian(residuals: Residuals, theta: Array, at: Array) -> Array:
 
 
 def minimise_squares(
-    residuals: Residuals, start: Array, lower: Array, upper: Array, max_iterations: int = 100, tolerance: float = 1e-7
+    residuals: Residuals, start: Array, lower: Array, upper: Array, max_iterations: int = 200, tolerance: float = 1e-7
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Minimise half the sum of squares of each row by the method of Levenberg and Marquardt.
 
@@ -42,7 +42,7 @@ def minimise_squares(
     max_iterations
         Steps at most.
     tolerance
-        A row is done when its step is shorter than this, or lowers the objective by less than 1e-8.
+        A row is done when its step is shorter than this, or lowers the objective by less than 1e-6.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def minimise_squares(
         r_trial = residuals(trial)
         cost_trial = 0.5 * (r_trial**2).sum(axis=1)
         better = (cost_trial < cost) & ~done
-        small = (np.abs(trial - theta).max(axis=1) < tolerance) | (better & (cost - cost_trial < 1e-8))
+        small = (np.abs(trial - theta).max(axis=1) < tolerance) | (better & (cost - cost_trial < 1e-6))
         theta = np.where(better[:, None], trial, theta)
         r, cost = np.where(better[:, None], r_trial, r), np.where(better, cost_trial, cost)
         damping = np.where(better, damping / 5, damping * 4).clip(1e-12, _MAX_DAMPING)
