@@ -12,7 +12,7 @@ from regrowth.errors import ParameterError
 __all__ = ["LEAST_PAIRS", "Estimate", "bootstrap_interval", "share_interval", "signed_rank_p"]
 
 LEAST_PAIRS = 6  # the signed-rank test cannot reach p < .05 with fewer differences, and neither should a bootstrap
-_DRAWS = 2000
+_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Estimate:
     level
         Level of the interval.
     method
-        ``mean``, ``median`` (percentile bootstrap over patients) or ``share`` (Wilson).
+        ``mean``, ``median`` (bootstrap over patients) or ``share`` (Wilson).
     reason
         Why a part is NaN.
     """
@@ -63,19 +63,26 @@ class Estimate:
 def bootstrap_interval(
     values: np.ndarray, rng: np.random.Generator, method: Literal["mean", "median"] = "mean", level: float = 0.95
 ) -> Estimate:
-    """Mean or median of values with a percentile bootstrap interval over patients (Efron 1979, doi:10.1214/aos/1176344552).
+    """Mean or median of values with an expanded percentile bootstrap interval over patients.
+
+    The plain percentile interval is too narrow for few values: at n 6 it holds the true mean in 87 % of normal samples
+    instead of 95 %. So its percentiles are moved outward to ``Phi(-sqrt(n / (n - 1)) t)``, with t the quantile of Student's
+    distribution (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
 
     Parameters
     ----------
     values
         (n,); NaN are left out, so count them before.
     rng
-        Source of the 2000 draws.
+        Source of the 4000 draws.
     method
         ``mean`` or ``median``.
     level
-        Level of the interval. With fewer than about 20 values it is too narrow, with fewer than 2 it is NaN.
+        Level of the interval; with fewer than 2 values it is NaN. Skewed differences of few patients still make it too
+        narrow.
     """
+    from scipy.special import ndtr, stdtrit
+
     if method not in ("mean", "median"):
         raise ParameterError(f"an estimate is a mean or a median, not {method!r}")
     if not 0 < level < 1:
@@ -88,7 +95,8 @@ def bootstrap_interval(
     if x.size == 1:
         return Estimate(float(x[0]), np.nan, np.nan, 1, level, method, "one value has no interval")
     draws = np.concatenate([centre(x[rng.integers(0, x.size, (part, x.size))], axis=1) for part in _parts(x.size)])
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    tail = float(ndtr(np.sqrt(x.size / (x.size - 1)) * stdtrit(x.size - 1, (1 - level) / 2)))
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return Estimate(float(centre(x)), float(low), float(high), x.size, level, method)
 
 

@@ -16,12 +16,14 @@ import numpy as np
 
 from regrowth.errors import InputError, ParameterError
 from regrowth.growth.arrays import finite_scores, mask_on
+from regrowth.growth.detour import detour_mm
 from regrowth.space import Grid
 from regrowth.space.distance import bounding_box, dilate_mm, distance_to_mm
 
 __all__ = ["TreatmentPlan", "iso_volume_dilation", "margin_scores", "model_plan", "standard_plan", "top_voxels"]
 
 Status = Literal["ok", "empty_core", "empty_mask", "constant_map", "volume_exceeds_allowed"]
+_WITHIN_MM = 1e-4  # as in `regrowth.space.dilate_mm`
 _POSITION_MM = 1e-3  # distances this close count as equal: affines are stored as float32
 
 
@@ -86,12 +88,13 @@ def standard_plan(
     margin_mm
         Margin, 15 mm in the ESTRO-EANO guideline of 2023 (Niyazi et al., doi:10.1016/j.radonc.2023.109663).
     excluded
-        Named masks whose voxels are not treated, such as ``{"CSF": ...}``. The margin reaches across them.
+        Named masks whose voxels are not treated, such as ``{"CSF": ...}``. The margin reaches across them. Voxels of the
+        core stay: tissue maps take necrosis for CSF.
     barriers
-        Named masks that tumour does not cross, such as ``{"falx": ..., "tentorium": ...}``. Their voxels are not treated,
-        and a voxel behind one counts as further away by the detour around it: the difference of the shortest
-        26-neighbour paths from the core with and without the barrier. Without a detour the margin is the plain one. A
-        membrane may be one voxel thin and oblique; paths do not slip through its corners.
+        Named masks that tumour does not cross, such as ``{"falx": ..., "tentorium": ...}``. Their voxels are not treated
+        (those of the core stay), and a voxel behind one counts as further away by the detour around it, which
+        `regrowth.growth.detour` finds to within about two voxels, mostly too long. Detours shorter than a voxel count as
+        none, so that before the barrier the margin is the plain one. A membrane may be one voxel thin and oblique.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def standard_plan(
         near &= _within_around(core, wall, near, grid, margin_mm)
     near &= brain
     for label, mask in (excluded or {}).items():
-        near &= ~mask_on(grid, mask, f"the excluded mask {label}")
+        near &= ~mask_on(grid, mask, f"the excluded mask {label}") | core
     return TreatmentPlan(near, grid, name, float(near.sum() * grid.voxel_volume_ml))
 
 
@@ -296,32 +299,15 @@ def _top_plan(scores: np.ndarray, allowed: np.ndarray, grid: Grid, k: int, name:
 
 
 def _within_around(core: np.ndarray, wall: np.ndarray, near: np.ndarray, grid: Grid, margin_mm: float) -> np.ndarray:
-    """Tell which voxels of `near` lie within the margin when paths go around the wall."""
-    from scipy import ndimage
-    from skimage.graph import MCP_Geometric
-
+    """Tell which voxels of `near` lie within the margin when ways go around the wall."""
     box = bounding_box(near)
-    core, wall, near_box = core[box], wall[box] & ~core[box], near[box]
-    straight = np.asarray(ndimage.distance_transform_edt(~core, sampling=grid.spacing_mm))
-    # Diagonal steps would slip through the corners of a thin oblique wall: paths keep one face away from it.
-    thick = ndimage.binary_dilation(wall) & ~core
-    starts = np.argwhere(core)
-
-    def length(closed: np.ndarray) -> np.ndarray:
-        costs = np.where(near_box & ~closed, 1.0, np.inf)
-        found, _ = MCP_Geometric(costs, sampling=grid.spacing_mm).find_costs(starts)
-        return np.asarray(found)
-
-    free, around = length(np.zeros_like(wall)), length(thick)
-    with np.errstate(invalid="ignore"):
-        detour = np.where(np.isfinite(around), around - free, np.inf)
-    # The rim that paths avoid takes the least detour of its face neighbours on its own side of the wall.
-    face = ndimage.generate_binary_structure(3, 1)
-    rim = thick & ~wall
-    detour[rim] = ndimage.grey_erosion(detour, footprint=face, mode="constant", cval=np.inf)[rim]
+    part = near[box]
+    boxed = Grid((part.shape[0], part.shape[1], part.shape[2]), grid.affine)
+    straight = distance_to_mm(core[box], boxed)
+    longer = detour_mm(core[box], wall[box], part, grid.spacing_mm)
+    longer[longer < max(grid.spacing_mm)] = 0.0  # along a staircase the scheme finds detours where there are none
     out = np.zeros(near.shape, bool)
-    out[box] = near_box & ~wall & (straight + detour <= margin_mm + 1e-4)
-    out[box] |= core
+    out[box] = part & (straight + longer <= margin_mm + _WITHIN_MM)
     return out
 
 

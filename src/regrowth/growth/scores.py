@@ -168,7 +168,7 @@ def mask_scores(
     """
     overlap = dice(forecast, observed)
     surface = hausdorff(forecast, observed, grid, 95.0, definition)
-    return MaskScores(overlap.dice, surface.value_mm, surface.reason)
+    return MaskScores(float(overlap.dice), surface.value_mm, surface.reason)
 
 
 @dataclass(frozen=True, eq=False)

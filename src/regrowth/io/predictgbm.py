@@ -12,8 +12,9 @@ session             ``growth_models/<model>/<model>_{pred,plan}.nii.gz`` below `
 
 A container sees the first folder as ``/mlcube_io0`` and the second as ``/mlcube_io1``. All images of a case lie on one grid
 (240 x 240 x 155 at 1 mm in the published data; no size is demanded). ``tumorseg`` has the labels of BraTS 2023 (1 necrosis,
-2 oedema, 3 enhancing), the recurrence also 4 for the cavity. Their evaluation resamples a prediction of another shape by
-nearest neighbour without a word; here it is refused.
+2 oedema, 3 enhancing), the recurrence also 4 for the cavity. Their evaluation takes 1 and 3 as the core, 3 alone or 1 to 3 as
+the recurrence, fills the holes of the brain mask, resamples a prediction of another shape by nearest neighbour without a
+word (here it is refused), and breaks ties by the order of the array (`regrowth.growth.plan.top_voxels` does not).
 """
 
 from __future__ import annotations
