@@ -249,7 +249,7 @@ def _doubts(density: np.ndarray, tissue: TissueMap, parameters: KppParameters, o
     coarse = max(tissue.grid.spacing_mm)
     if parameters.proliferation_per_day > 0 and 0 < parameters.front_length_mm < coarse / 2:
         out.append(
-            f"voxels of {coarse:.3g} mm are too large for a front of {parameters.front_length_mm:.2g} mm: it moves too fast on them"
+            f"voxels of {coarse:.3g} mm are too large for a front of {parameters.front_length_mm:.2g} mm, which moves too fast"
         )
     return out
 
