@@ -145,6 +145,17 @@ def test_a_plan_that_covers_more_in_every_patient_beats_the_baseline_and_turned_
     assert "loses to the baseline" in compare_plans(standard, standard + 0.1, rng).verdict
 
 
+def test_a_few_large_gains_among_many_small_losses_are_no_clean_win(rng):
+    standard = np.full(60, 0.5)
+    model = standard + np.concatenate([np.full(12, 0.4), np.full(30, -0.02), np.zeros(18)])
+    found = compare_plans(model, standard, rng)
+    assert found.difference.low > 0
+    assert found.p_signed_rank > 0.05
+    assert found.n_worse > found.n_better
+    assert "interval and rank test disagree" in found.verdict
+    assert "disagree" not in compare_plans(standard + 0.1, standard, rng).verdict
+
+
 def test_few_patients_and_no_patients_give_no_verdict(rng):
     assert "too few patients to tell" in compare_plans([0.9, 0.9, 0.9], [0.1, 0.1, 0.1], rng).verdict
     nobody = compare_plans([np.nan], [np.nan], rng)

@@ -100,7 +100,7 @@ def test_the_rows_of_a_card_are_flat_and_complete(monotone_card):
 def test_verdicts_name_both_sides_the_measure_the_stratum_and_the_figures(monotone_card):
     verdict = next(v for v in monotone_card.verdicts() if "Dice, shrinking" in v)
     assert verdict.startswith("only grows against persistence, Dice, shrinking: loses to the baseline (mean difference -0.")
-    assert verdict.endswith("n 6)")
+    assert verdict.endswith("n 6, signed-rank p 0.031)")
 
 
 def case(patient: str, model: str, value: float, measure: str = "dice", stratum: str = "stable") -> CaseScore:

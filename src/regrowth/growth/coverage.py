@@ -300,7 +300,8 @@ def compare_plans(
     difference = x - y
     ceiling = (x == 1) & (y == 1)
     mean = bootstrap_interval(difference, rng, level=level)
-    result = mean.verdict(f"{names[0]} against {names[1]}, coverage", higher_is_better=True)
+    p = signed_rank_p(difference)
+    result = mean.verdict(f"{names[0]} against {names[1]}, coverage", higher_is_better=True, p_signed_rank=p)
     hidden = f"; {int(ceiling.sum())} of {len(x)} patients are wholly covered by both, {int((no_a & no_b).sum())} had no value"
     return PlanComparison(
         first=bootstrap_interval(x, rng, level=level),
@@ -308,7 +309,7 @@ def compare_plans(
         difference=mean,
         median_difference=bootstrap_interval(difference, rng, "median", level=level),
         difference_below_ceiling=bootstrap_interval(difference[~ceiling], rng, level=level),
-        p_signed_rank=signed_rank_p(difference),
+        p_signed_rank=p,
         n=len(x),
         n_empty=int((no_a & no_b).sum()),
         n_incomplete=int((no_a ^ no_b).sum()),

@@ -41,23 +41,26 @@ class Estimate:
     method: str
     reason: str = ""
 
-    def verdict(self, what: str, higher_is_better: bool) -> str:
+    def verdict(self, what: str, higher_is_better: bool, p_signed_rank: float) -> str:
         """Say in words whether this paired difference (model minus baseline) speaks for the model.
 
-        It ``beats`` or ``loses`` only when the interval excludes 0 and there are at least `LEAST_PAIRS` patients.
+        It ``beats`` or ``loses`` only when the interval excludes 0 and there are at least `LEAST_PAIRS` patients. Where the
+        signed-rank test comes to another conclusion, as with a few large differences among many small ones, it says so.
         """
         if self.n == 0:
             return f"{what}: not compared (no patient has both values)"
         figures = f"{self.method} difference {self.value:.4g}"
         if np.isfinite(self.low):
             figures += f", {100 * self.level:g} % interval {self.low:.4g} to {self.high:.4g}"
-        figures += f", n {self.n}"
+        figures += f", n {self.n}, signed-rank p {p_signed_rank:.2g}"
         if self.n < LEAST_PAIRS:
             return f"{what}: too few patients to tell ({figures}; at least {LEAST_PAIRS} are needed)"
-        if self.low <= 0 <= self.high:
-            return f"{what}: no difference shown ({figures})"
+        found, ranks = not self.low <= 0 <= self.high, p_signed_rank <= 1 - self.level
+        doubt = "" if found == ranks else "; interval and rank test disagree"
+        if not found:
+            return f"{what}: no difference shown ({figures}{doubt})"
         won = (self.low > 0) == higher_is_better
-        return f"{what}: {'beats the baseline' if won else 'loses to the baseline'} ({figures})"
+        return f"{what}: {'beats the baseline' if won else 'loses to the baseline'} ({figures}{doubt})"
 
 
 def bootstrap_interval(

@@ -173,15 +173,14 @@ def _comparison(
     only_one = int((np.isnan(ours) ^ np.isnan(theirs)).sum())
     difference = ours[both] - theirs[both]
     found = bootstrap_interval(difference, rng, "median" if rule.centre == "median" else "mean", level)
-    verdict = found.verdict(f"{model} against {baseline}, {rule.label}, {stratum}", rule.higher_is_better)
+    p = signed_rank_p(difference)
+    verdict = found.verdict(f"{model} against {baseline}, {rule.label}, {stratum}", rule.higher_is_better, p)
     if only_one:
         verdict += f"; {only_one} patient(s) with a value for only one of both are left out"
     up, down = int((difference > 0).sum()), int((difference < 0).sum())
     better, worse = (up, down) if rule.higher_is_better else (down, up)
     tied = int((difference == 0).sum())
-    return Comparison(
-        model, baseline, measure, stratum, found, signed_rank_p(difference), better, worse, tied, only_one, verdict
-    )
+    return Comparison(model, baseline, measure, stratum, found, p, better, worse, tied, only_one, verdict)
 
 
 def _interval(estimate: Estimate) -> tuple[tuple[str, float], ...]:
