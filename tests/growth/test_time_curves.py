@@ -228,7 +228,8 @@ def test_single_event_has_the_effective_dose_of_the_course():
     [
         lambda: Treatment((Fraction(0, 0.0),)),
         lambda: Treatment((Fraction(np.nan, 2.0),)),
-        lambda: Treatment((Fraction("2020-01-01", 2.0),)),
+        lambda: Treatment((Fraction(0.0, 2.0), Fraction("2020-01-01", 2.0))),
+        lambda: Treatment((Fraction(0.0, "2 Gy"),)),
         lambda: Treatment(surgeries=(Surgery(0, 0.0),)),
         lambda: Treatment(surgeries=(Surgery(0, 1.2),)),
         lambda: Treatment(drugs=(DrugCourse(10, 10),)),

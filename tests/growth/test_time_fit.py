@@ -146,6 +146,8 @@ def test_wrong_prior_and_options_are_refused():
         lambda: ParameterPrior(EXPONENTIAL, np.zeros(3), np.eye(4)),
         lambda: ParameterPrior(EXPONENTIAL, np.zeros(4), np.zeros((4, 4))),
         lambda: learn_cohort_prior([], EXPONENTIAL),
+        lambda: bootstrap_parameters(fit_growth(series, EXPONENTIAL), np.random.default_rng(0), 0),
+        lambda: sample_posterior(fit_growth(series, EXPONENTIAL), np.random.default_rng(0), 10, 10),
         lambda: learn_cohort_prior([series], EXPONENTIAL, []),
         lambda: learn_cohort_prior([VolumeSeries([0.0], [1.0])], EXPONENTIAL),
     ):

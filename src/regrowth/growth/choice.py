@@ -99,8 +99,8 @@ def log_crps(forecast: Forecast, observed_ml: ArrayLike, detection_ml: float = D
     """Give the continuous ranked probability score of log volumes on each day, shape (m,); lower is better.
 
     That of the samples (`crps_samples`); without samples the absolute log error of the median, which is the score of a point
-    forecast. Gneiting & Raftery 2007, doi:10.1198/016214506000001437. What is below the limit of
-    detection, measured or forecast, counts as the limit.
+    forecast. Gneiting & Raftery 2007, doi:10.1198/016214506000001437. What is below the limit of detection, measured or
+    forecast, counts as the limit.
     """
     y = np.log(np.maximum(np.broadcast_to(np.asarray(observed_ml, float), forecast.days.shape), detection_ml))
     if forecast.status != "ok":

@@ -146,7 +146,7 @@ def _advance(log_v: Array, dt: Array, w: Array, log_k: Array, exponent: Array | 
 
 def _drug_exposure(t: Array, treatment: Treatment, resistance: Array | None) -> Array:
     """Integrate the intensity of the drugs up to each day, faded by resistance: shape (n,) or (k, n)."""
-    out = np.zeros_like(t) if resistance is None else np.zeros((resistance.size, t.size))
+    out = np.zeros(t.shape if resistance is None else (resistance.size, t.size))
     for drug in treatment.drugs:
         given = np.clip(t, drug.start_day, drug.stop_day) - drug.start_day
         out = out + drug.intensity * (

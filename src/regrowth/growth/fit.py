@@ -257,9 +257,11 @@ def bootstrap_parameters(fit: GrowthFit, rng: np.random.Generator, n_draws: int 
     Raises
     ------
     ParameterError
-        If the fit failed.
+        If the fit failed, or nothing is to be drawn.
     """
     require_ok(fit)
+    if n_draws < 1:
+        raise ParameterError(f"a bootstrap needs at least 1 draw, not {n_draws}")
     prior = fit.prior
     measured = fit.log_measured + prior.noise_sd_log * rng.standard_normal((n_draws, len(fit.series)))
     mean = rng.multivariate_normal(prior.mean_log, prior.covariance_log, n_draws, method="cholesky")

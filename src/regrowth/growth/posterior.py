@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from regrowth.errors import ParameterError
 from regrowth.growth.fit import GrowthFit, ParameterSamples, require_ok
 
 __all__ = ["sample_posterior"]
@@ -46,9 +47,11 @@ def sample_posterior(
     Raises
     ------
     ParameterError
-        If the fit failed.
+        If the fit failed, or nothing is to be drawn.
     """
     require_ok(fit)
+    if n_samples < 1 or n_rounds < 1 or n_proposals < 40:
+        raise ParameterError("a posterior needs at least 1 sample, 1 round and 40 proposals in each")
     prior = fit.prior
     centre, spread = fit.map_log, fit.covariance_log
     parts: list[tuple[Array, Array]] = []

@@ -71,10 +71,11 @@ class Treatment:
     alpha_beta_gy: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("fractions", "surgeries", "drugs"):
-            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         as_numbers(self.impulse_days, "days of treatment")
         as_numbers([d.start_day for d in self.drugs], "days of treatment")
+        as_numbers([f.dose_gy for f in self.fractions], "doses of treatment")
+        for name in ("fractions", "surgeries", "drugs"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         checks = [
             (self.alpha_beta_gy > 0, f"alpha_beta_gy is {self.alpha_beta_gy:g}; it must be positive"),
             *(
@@ -148,7 +149,7 @@ class Treatment:
         dose = (np.sqrt(ratio**2 + 4 * ratio * bed) - ratio) / 2  # d (1 + d / ratio) = BED
         return cls((Fraction(day, float(dose)),), treatment.surgeries, treatment.drugs, ratio)
 
-    @cached_property
+    @property
     def impulse_days(self) -> tuple[float, ...]:
         """Days of fractions and resections."""
         return (*(f.day for f in self.fractions), *(s.day for s in self.surgeries))
@@ -183,7 +184,7 @@ class Treatment:
 
     def log_remaining(self, days: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the logarithm of what all resections before each day leave."""
-        out = np.zeros_like(days, float)
+        out = np.zeros(days.shape)
         for surgery in self.surgeries:
             out += np.where(days > surgery.day, np.log(surgery.remaining_fraction), 0.0)
         return out
