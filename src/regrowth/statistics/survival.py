@@ -21,6 +21,7 @@ __all__ = [
     "at_risk_table",
     "check_times",
     "kaplan_meier",
+    "log_log_interval",
     "log_rank",
     "log_rank_many",
     "log_rank_scores",
