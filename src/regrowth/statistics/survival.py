@@ -22,6 +22,7 @@ __all__ = [
     "check_times",
     "kaplan_meier",
     "log_log_interval",
+    "log_log_interval",
     "log_rank",
     "log_rank_many",
     "log_rank_scores",
