@@ -8,7 +8,7 @@ from scipy import special
 
 from regrowth.errors import ParameterError
 
-__all__ = ["Interval", "check_level", "check_level", "clopper_pearson_interval", "wilson_interval"]
+__all__ = ["Interval", "check_level", "clopper_pearson_interval", "wilson_interval"]
 
 Interval = tuple[float, float]
 

@@ -22,7 +22,6 @@ __all__ = [
     "check_times",
     "kaplan_meier",
     "log_log_interval",
-    "log_log_interval",
     "log_rank",
     "log_rank_many",
     "log_rank_scores",
