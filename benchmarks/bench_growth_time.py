@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.integrate import odeint
+from scipy.stats import spearmanr
 
 from regrowth.growth import baselines, choice, conformal
 from regrowth.growth.cohort_prior import learn_cohort_prior
@@ -129,6 +130,11 @@ def foretell(
     return out
 
 
+def drifted(series: VolumeSeries, rate_per_day: float) -> Forecast:
+    """Forecast the last reading by one growth rate for all."""
+    return baselines.common_growth_forecast(series.first(len(series) - 1), series.days[-1:], rate_per_day, DETECTION_ML)
+
+
 def log_errors(series: list[VolumeSeries], forecasts: list[Forecast]) -> np.ndarray:
     """Give |log(forecast / measured)| of each, none below the limit of detection; one that failed is persistence."""
     point = [f.median[0] if f.status == "ok" else s.volumes_ml[-2] for f, s in zip(forecasts, series, strict=True)]
@@ -180,6 +186,10 @@ def lesions(folder: Path) -> None:
     for name, baseline in (("persistence", baselines.persistence_forecast), ("log_linear", baselines.log_linear_forecast)):
         told = [[baseline(s.first(len(s) - 1), s.days[-1:]) for s in part] for part in (even, odd)]
         kinds[name] = (told[0], told[1])
+    rates = np.linspace(-0.004, 0.004, 81)
+    rate = min(rates, key=lambda g: log_errors(even, [drifted(s, g) for s in even]).mean())
+    kinds["common growth"] = ([drifted(s, rate) for s in even], [drifted(s, rate) for s in odd])
+    print(f"common growth: {rate:+.4f} per day, which is best on the even-numbered")
     for name, (model, treatment) in CANDIDATES.items():
         start = time.process_time()
         told_by_name = []
@@ -200,16 +210,25 @@ def lesions(folder: Path) -> None:
             failed = sum(f.status != "ok" for f in told[where])
             row = "  ".join(f"{k} {' '.join(f'{x:.3f}' for x in v)}" for k, v in errors(part, told[where]).items())
             print(f"  {name:35s} {row}  failed {failed}")
-    chosen = min(kinds, key=lambda name: errors(even, kinds[name][0])["log"][1])
-    print(f"\nchosen on the even-numbered: {chosen}; on the odd-numbered |log error| minus that of persistence, 95 % interval:")
-    difference = log_errors(odd, kinds[chosen][1]) - log_errors(odd, kinds["persistence"][1])
+    models = [name for name in kinds if name.startswith(tuple(CANDIDATES))]
+    chosen = min(models, key=lambda name: errors(even, kinds[name][0])["log"][1])
+    print(f"\nchosen on the even-numbered: {chosen}; on the odd-numbered |log error| minus that of a baseline, 95 % interval:")
     changes = np.log([max(s.last_volume_ml, DETECTION_ML) / max(s.volumes_ml[-2], DETECTION_ML) for s in odd])
     rng = np.random.default_rng(0)
-    for name, rows in (("all", np.isfinite(changes)), ("growing", changes > np.log(1.1)), ("others", changes <= np.log(1.1))):
-        d = difference[rows]
-        low, high = np.quantile([rng.choice(d, d.size).mean() for _ in range(2000)], [0.025, 0.975])
-        sides = f"better {np.mean(d < 0):.2f}, worse {np.mean(d > 0):.2f}"
-        print(f"  {name:8s} {d.mean():+.3f} ({low:+.3f} to {high:+.3f}), n={d.size}; {sides}")
+    strata = {"all": np.isfinite(changes), "growing": changes > np.log(1.1), "others": changes <= np.log(1.1)}
+    for baseline in ("persistence", "common growth", "log_linear"):
+        difference = log_errors(odd, kinds[chosen][1]) - log_errors(odd, kinds[baseline][1])
+        for name, rows in strata.items():
+            d = difference[rows]
+            low, high = np.quantile([rng.choice(d, d.size).mean() for _ in range(2000)], [0.025, 0.975])
+            sides = f"better {np.mean(d < 0):.2f}, worse {np.mean(d > 0):.2f}"
+            print(f"  {baseline:13s} {name:8s} {d.mean():+.3f} ({low:+.3f} to {high:+.3f}), n={d.size}; {sides}")
+    foretold = np.log([f.median[0] / max(s.volumes_ml[-2], 1e-9) for f, s in zip(kinds[chosen][1], odd, strict=True)])
+    trend = np.log([f.median[0] / max(s.volumes_ml[-2], 1e-9) for f, s in zip(kinds["log_linear"][1], odd, strict=True)])
+    seen = np.array([s.volumes_ml[-2] > 0 for s in odd])
+    for name, guess in ((chosen, foretold), ("log_linear", trend)):
+        order = spearmanr(guess[seen], changes[seen]).statistic
+        print(f"  rank correlation of the foretold with the true change, {name}: {order:.2f}, n={seen.sum()}")
     print("\n90 % intervals, learned on the even-numbered, judged on the odd-numbered: covered, n, median ratio of the ends")
     for name, (learned, judged) in kinds.items():
         band = conformal.learn_conformal_band(

@@ -161,7 +161,7 @@ def test_wrong_prior_and_options_are_refused():
 @pytest.mark.parametrize("model", [EXPONENTIAL, GROWTH_INHIBITION, LIVE_DAMAGED], ids=lambda m: m.name)
 def test_posterior_of_simulated_patients_is_calibrated(model, rng):
     """The rank of the true future volume among the draws is uniform over patients drawn from the prior."""
-    treatment = Treatment.fractionated(20.0, 30) if model is LIVE_DAMAGED else Treatment(drugs=(DrugCourse(10.0),))
+    treatment = Treatment.single_event(20.0) if model is LIVE_DAMAGED else Treatment(drugs=(DrugCourse(10.0),))
     prior, future, ranks = weak_prior(model), np.array([250.0]), []
     for _ in range(80):
         log, volumes = simulated(model, prior, treatment, np.append(DAYS, future), rng)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regrowth.errors import ParameterError
-from regrowth.growth.baselines import log_linear_forecast, persistence_forecast
+from regrowth.growth.baselines import common_growth_forecast, log_linear_forecast, persistence_forecast
 from regrowth.growth.choice import choose_forecaster, log_crps
 from regrowth.growth.conformal import learn_conformal_band
 from regrowth.growth.fit import bootstrap_parameters, fit_growth
@@ -155,6 +155,13 @@ def test_time_is_nan_with_a_reason_where_it_cannot_be_known(forecast, threshold_
 
 def test_persistence_keeps_the_last_volume():
     assert persistence_forecast(SERIES, FUTURE).median.tolist() == [5.0, 5.0, 5.0]
+
+
+def test_common_growth_goes_on_at_the_rate_of_others():
+    assert common_growth_forecast(SERIES, [150.0, 160.0], np.log(2) / 10).median == pytest.approx([5.0, 10.0])
+    assert common_growth_forecast(VolumeSeries([0.0, 1.0], [1.0, 0.0]), [1.0], 0.1, 0.05).median == pytest.approx([0.05])
+    with pytest.raises(ParameterError, match="number"):
+        common_growth_forecast(SERIES, [160.0], np.nan)
 
 
 def test_log_linear_goes_on_along_the_line():

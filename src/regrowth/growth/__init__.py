@@ -1,6 +1,6 @@
 """How a tumour grows: in time, in space, and what a forecast or a plan is worth."""
 
-from regrowth.growth.baselines import log_linear_forecast, persistence_forecast
+from regrowth.growth.baselines import common_growth_forecast, log_linear_forecast, persistence_forecast
 from regrowth.growth.case_scores import (
     MEASURES,
     CaseScore,
@@ -27,9 +27,13 @@ from regrowth.growth.coverage import (
     recurrence_coverage,
     volume_for_coverage,
 )
+from regrowth.growth.ensemble import GrowthProbability, growth_probability
 from regrowth.growth.estimate import Estimate, bootstrap_interval
 from regrowth.growth.fit import GrowthFit, ParameterPrior, ParameterSamples, bootstrap_parameters, fit_growth, weak_prior
 from regrowth.growth.forecast import Carry, ThresholdTime, forecast_growth, progression_threshold_ml, time_to_exceed
+from regrowth.growth.front import TumourObservation
+from regrowth.growth.inverse import GrowthInverse, InverseSettings, fit_origin
+from regrowth.growth.kpp import KppParameters, Stepping
 from regrowth.growth.models import (
     BERTALANFFY,
     EXPONENTIAL,
@@ -46,6 +50,7 @@ from regrowth.growth.models import (
 )
 from regrowth.growth.plan import TreatmentPlan, iso_volume_dilation, margin_scores, model_plan, standard_plan
 from regrowth.growth.posterior import sample_posterior
+from regrowth.growth.samples import PosteriorSamples
 from regrowth.growth.scorecard import ScoreCard, score_card
 from regrowth.growth.scores import (
     Calibration,
@@ -63,6 +68,8 @@ from regrowth.growth.scores import (
     relative_error,
 )
 from regrowth.growth.series import QUANTILE_LEVELS, Forecast, VolumeSeries
+from regrowth.growth.simulate import DoseCourse, GrowthSimulation, ResectionCavity, seed_density, simulate_growth
+from regrowth.growth.tissue import TissueMap, tissue_map
 from regrowth.growth.treatment import NO_TREATMENT, DrugCourse, Fraction, Surgery, Treatment
 
 __all__ = [
@@ -83,6 +90,7 @@ __all__ = [
     "ConformalBand",
     "Coverage",
     "CoverageCurve",
+    "DoseCourse",
     "DoseCoverage",
     "DrugCourse",
     "Estimate",
@@ -90,7 +98,12 @@ __all__ = [
     "Forecaster",
     "Fraction",
     "GrowthFit",
+    "GrowthInverse",
     "GrowthModel",
+    "GrowthProbability",
+    "GrowthSimulation",
+    "InverseSettings",
+    "KppParameters",
     "MapScores",
     "MaskScores",
     "ModelChoice",
@@ -98,12 +111,17 @@ __all__ = [
     "ParameterPrior",
     "ParameterSamples",
     "PlanComparison",
+    "PosteriorSamples",
+    "ResectionCavity",
     "ScoreCard",
+    "Stepping",
     "Strata",
     "Surgery",
     "ThresholdTime",
+    "TissueMap",
     "Treatment",
     "TreatmentPlan",
+    "TumourObservation",
     "VolumeNeeded",
     "VolumeSeries",
     "average_precision",
@@ -112,14 +130,17 @@ __all__ = [
     "brier",
     "calibration",
     "choose_forecaster",
+    "common_growth_forecast",
     "compare_plans",
     "coverage_curve",
     "crps_quantiles",
     "crps_samples",
     "dose_coverage",
     "fit_growth",
+    "fit_origin",
     "forecast_growth",
     "growth_model",
+    "growth_probability",
     "interval_coverage",
     "iso_volume_dilation",
     "laslo2025",
@@ -143,9 +164,12 @@ __all__ = [
     "score_mask",
     "score_plan",
     "score_volume",
+    "seed_density",
+    "simulate_growth",
     "spatial_baselines",
     "standard_plan",
     "time_to_exceed",
+    "tissue_map",
     "volume_for_coverage",
     "weak_prior",
 ]

@@ -1,4 +1,4 @@
-"""What is forecast without a model: nothing changes, or it goes on as it went."""
+"""What is forecast without a model: nothing changes, it goes on as it went, or as it went with others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regrowth.growth.fit import DETECTION_ML
 from regrowth.growth.forecast import checked_days
 from regrowth.growth.series import Forecast, VolumeSeries
 
-__all__ = ["log_linear_forecast", "persistence_forecast"]
+__all__ = ["common_growth_forecast", "log_linear_forecast", "persistence_forecast"]
 
 _POINT = (0.5,)
 
@@ -22,6 +22,33 @@ def persistence_forecast(series: VolumeSeries, days: ArrayLike) -> Forecast:
     """
     at = checked_days(series, days)
     return Forecast(at, np.array(_POINT), np.full((1, at.size), series.last_volume_ml), None, "persistence")
+
+
+def common_growth_forecast(
+    series: VolumeSeries, days: ArrayLike, rate_per_day: float, detection_ml: float = DETECTION_ML
+) -> Forecast:
+    """Forecast that the volume grows from the last scan on at a rate that is the same for all patients.
+
+    The rate comes from other patients. It knows nothing of this one, and yet beats persistence wherever a tumour grows: a model
+    that is said to know more must beat it too.
+
+    Parameters
+    ----------
+    series
+        Volumes; a last one of 0 stands for `detection_ml`.
+    days
+        Days at or after the last scan, increasing.
+    rate_per_day
+        Growth of the log volume per day, of either sign.
+    detection_ml
+        Volume that a scan without tumour stands for, ml.
+    """
+    at = checked_days(series, days)
+    if not np.isfinite(rate_per_day):
+        raise ParameterError("the common rate of growth must be a number; learn one from other patients")
+    start = series.last_volume_ml if series.last_volume_ml > 0 else detection_ml
+    path = np.minimum(np.log(start) + rate_per_day * (at - series.last_day), 300.0)
+    return Forecast(at, np.array(_POINT), np.exp(path)[None], None, "common_growth")
 
 
 def log_linear_forecast(series: VolumeSeries, days: ArrayLike, n_last: int = 2, detection_ml: float = DETECTION_ML) -> Forecast:
