@@ -43,7 +43,8 @@ TUMOUR_COLOURS = ("sky", "vermillion", "yellow", "green")
 
 _IVORY = np.array([0.80, 0.765, 0.72])
 _GROUND = (0.0, 0.0, 0.0)
-_VOXEL_MM = 1.5
+# Voxels of the scene: half of what the map of regions resolves, within what is smooth enough and quick enough.
+_VOXEL_MM = (1.5, 2.5)
 _WIDTH_PX, _DPI = 1120, 110
 _HEAD_PX, _TITLE_PX, _GAP_PX = 34, 20, 14
 _GOOD = (
@@ -132,7 +133,7 @@ def lobe_figure(
                 scene.labels,
                 colours,
                 [surface.Solid(m, c) for m, c in zip(scene.masks, _tumour_rgb(masks), strict=True)],
-                voxel_mm=_VOXEL_MM,
+                voxel_mm=scene.voxel_mm,
                 pixel_mm=1.0 / scale / 1.5,
                 texture=scene.texture,
                 sides=scene.sides,
@@ -177,19 +178,24 @@ class _Scene:
     texture: np.ndarray | None
     sides: tuple[np.ndarray, np.ndarray] | None
 
+    @property
+    def voxel_mm(self) -> float:
+        return float(self.grid.spacing_mm[0])
+
     @classmethod
     def of(cls, regions: RegionMap, masks: Mapping[str, np.ndarray], image: Image | None) -> _Scene:
         whole = np.asarray(regions.data) > 0
         for mask in masks.values():
             whole = whole | np.asarray(mask, bool)
-        grid = surface.ras_grid(regions.grid, whole, _VOXEL_MM)
+        voxel_mm = float(np.clip(min(regions.grid.spacing_mm) / 2, *_VOXEL_MM))
+        grid = surface.ras_grid(regions.grid, whole, voxel_mm)
         axes = [np.arange(n) for n in grid.shape]
         index = regions.grid.index(grid.world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)))
         labels = sample_points(np.asarray(regions.data), index, order=0)
         inside = [sample_points(np.asarray(m, np.float32), index) >= 0.5 for m in masks.values()]
         texture = None if image is None else sample_points(np.asarray(image.data, np.float32), index)
         if texture is not None:
-            texture = surface.furrows(texture, labels > 0, _VOXEL_MM)
+            texture = surface.furrows(texture, labels > 0, voxel_mm)
         return cls(grid, labels, tuple(inside), texture, _sides(labels, regions))
 
 
@@ -230,7 +236,8 @@ def _tumour_rgb(masks: Mapping[str, np.ndarray]) -> list[tuple[float, float, flo
 
 def _size_mm(grid: Grid, view: surface.View) -> tuple[float, float]:
     """Width and height of a view."""
-    return grid.shape[view.order[2]] * _VOXEL_MM, grid.shape[view.order[1]] * _VOXEL_MM
+    width, height = (grid.shape[view.order[n]] * grid.spacing_mm[view.order[n]] for n in (2, 1))
+    return float(width), float(height)
 
 
 def _scale(grid: Grid, views: Sequence[str]) -> float:
