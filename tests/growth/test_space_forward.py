@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -339,6 +342,11 @@ def test_faulty_tissue_maps_are_refused() -> None:
     sheared[0, 1] = 2.0
     with pytest.raises(InputError, match="sheared"):
         tissue_map(all_, none, Grid(grid.shape, sheared))
+
+
+def test_numba_is_not_loaded_before_a_tumour_grows() -> None:
+    code = "import sys, regrowth.growth; raise SystemExit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_solver_compiles_without_a_place_to_keep_the_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,13 +103,9 @@ def growth_probability(
     ParameterError
         A day before the first observation, treatment before it, no members, a threshold outside of 0 to 1.
     """
-    if not (np.isfinite(day) and day >= first_day):
-        raise ParameterError(f"day {day} lies before the first observation on day {first_day}")
     if not 0 < threshold < 1 or members < 1:
         raise ParameterError("the threshold lies between 0 and 1, and at least one member is needed")
-    early = [d for d in [*(d for c in radiotherapy for d in c.days), *(r.day for r in resections)] if d < first_day]
-    if early:
-        raise ParameterError(f"a treatment on day {early[0]:g} lies before the first observation on day {first_day:g}")
+    _check_days(first_day, day, radiotherapy, resections)
     coarse = tissue.coarsened(spacing_mm)
     courses = [_moved_dose(c, tissue, coarse, spacing_mm) for c in radiotherapy]
     cavities = [_moved_cavity(r, tissue, coarse, spacing_mm) for r in resections]
@@ -124,13 +120,10 @@ def growth_probability(
             doubts.add("some draws began outside of the tissue and count as no tumour")
             volumes += [0.0] * int(count)
             continue
-        parameters = KppParameters(
-            float(samples.diffusivity_mm2_per_day[pick]), float(samples.proliferation_per_day[pick]), white_to_grey
-        )
         one = simulate_growth(
             coarse,
             Image(start, coarse.grid, "1"),
-            parameters,
+            _rates(samples, int(pick), white_to_grey),
             [day],
             first_day=first_day - float(samples.age_days[pick]),
             radiotherapy=courses,
@@ -145,9 +138,24 @@ def growth_probability(
         doubts.add(f"the posterior rests on {samples.effective:.0f} effective draws")
     share = resample_image(Image((total / members).astype(np.float32), coarse.grid, "1"), tissue.grid).data
     full = np.where(tissue.matter, np.clip(share, 0, 1), 0).astype(np.float32)
-    status = "warning" if doubts else "ok"
-    reason = "; ".join(sorted(doubts))
-    return GrowthProbability(Image(full, tissue.grid, "1"), float(day), threshold, np.array(volumes), members, status, reason)
+    image, status = Image(full, tissue.grid, "1"), "warning" if doubts else "ok"
+    return GrowthProbability(image, float(day), threshold, np.array(volumes), members, status, "; ".join(sorted(doubts)))
+
+
+def _rates(samples: PosteriorSamples, pick: int, white_to_grey: float) -> KppParameters:
+    return KppParameters(
+        float(samples.diffusivity_mm2_per_day[pick]), float(samples.proliferation_per_day[pick]), white_to_grey
+    )
+
+
+def _check_days(
+    first_day: float, day: float, radiotherapy: Sequence[DoseCourse], resections: Sequence[ResectionCavity]
+) -> None:
+    if not (np.isfinite(day) and day >= first_day):
+        raise ParameterError(f"day {day} lies before the first observation on day {first_day}")
+    early = [d for d in [*(d for c in radiotherapy for d in c.days), *(r.day for r in resections)] if d < first_day]
+    if early:
+        raise ParameterError(f"a treatment on day {early[0]:g} lies before the first observation on day {first_day:g}")
 
 
 def _moved_dose(course: DoseCourse, tissue: TissueMap, coarse: TissueMap, spacing_mm: float) -> DoseCourse:

@@ -16,7 +16,16 @@ from regrowth.growth.simulate import gaussian_cells
 from regrowth.growth.tissue import ExchangeRates, TissueMap, exchange_rates
 from regrowth.space import Grid, bounding_box
 
-__all__ = ["FrontSurface", "FrontTrace", "Stage", "TumourObservation", "front_surfaces", "front_trace"]
+__all__ = [
+    "FRONT_RANGE_MM",
+    "FrontSurface",
+    "FrontTrace",
+    "Stage",
+    "TumourObservation",
+    "distances_mm",
+    "front_surfaces",
+    "front_trace",
+]
 
 _STEP = 0.25  # generations between two records
 _MOST_STEPS = 240
@@ -202,7 +211,7 @@ class FrontTrace:
 
 
 def front_trace(stage: Stage, origin_mm: np.ndarray, front_mm: float) -> FrontTrace | None:
-    """Run one tumour with ``rho = 1`` until it has passed all borders; None where its origin has no tissue near it or L is absurd."""
+    """Run one tumour with ``rho = 1`` until it has passed all borders; None without tissue at its origin or for absurd L."""
     if not FRONT_RANGE_MM[0] <= front_mm <= FRONT_RANGE_MM[1]:
         return None
     start = gaussian_cells(stage.grid, stage.matter, origin_mm, stage.seed_mm)

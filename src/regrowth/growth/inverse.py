@@ -40,7 +40,8 @@ class InverseSettings:
     margin_mm
         Tissue further than this from the lesion is left out.
     sigma_mm, correlation_mm
-        Error of a segmented border, and how far along it the error stays the same.
+        Error of a segmented border, and side of the pieces of border that err independently: for an error that is smooth like
+        noise under a Gaussian of standard deviation s, ``2 sqrt(pi) s``. The error of the solver, half a fine voxel, is added.
     front_prior_mm, rho_prior_per_day
         Median and standard deviation of the logarithm of sqrt(D / rho) and of rho.
     starts, kept
@@ -62,7 +63,7 @@ class InverseSettings:
     fine_mm: float = 2.0
     margin_mm: float = 24.0
     sigma_mm: float = 1.0
-    correlation_mm: float = 8.0
+    correlation_mm: float = 12.0
     front_prior_mm: tuple[float, float] = (4.0, 0.7)
     rho_prior_per_day: tuple[float, float] = (0.03, 1.0)
     starts: int = 8
@@ -240,7 +241,8 @@ def fit_origin(
     if refused:
         return GrowthInverse(first_day=float(days[0]), reason=refused, settings=settings)
     thresholds = (settings.core_threshold, settings.oedema_threshold)
-    surfaces = front_surfaces(observations, tissue, thresholds, settings.sigma_mm, settings.correlation_mm, rng)
+    sigma_mm = float(np.hypot(settings.sigma_mm, settings.fine_mm / 2))
+    surfaces = front_surfaces(observations, tissue, thresholds, sigma_mm, settings.correlation_mm, rng)
     if {s.observation for s in surfaces} != set(range(len(days))):
         reason = "a tumour is too small, or has no border with healthy tissue, to tell where it came from"
         return GrowthInverse(first_day=float(days[0]), reason=reason, settings=settings)

@@ -12,7 +12,7 @@ from regrowth.growth.kpp import Kill, KppParameters, Removal, Stepping, solve_kp
 from regrowth.growth.tissue import TissueMap, exchange_rates
 from regrowth.space import Grid, Image, require_same_grid
 
-__all__ = ["DoseCourse", "GrowthSimulation", "ResectionCavity", "seed_density", "simulate_growth"]
+__all__ = ["DoseCourse", "GrowthSimulation", "ResectionCavity", "gaussian_cells", "seed_density", "simulate_growth"]
 
 
 @dataclass(frozen=True, eq=False)

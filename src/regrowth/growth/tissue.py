@@ -10,7 +10,17 @@ import numpy as np
 from regrowth.errors import GridMismatchError, InputError, ParameterError
 from regrowth.space import Grid
 
-__all__ = ["ExchangeRates", "TissueMap", "coarsened_mask", "exchange_rates", "tissue_map"]
+__all__ = [
+    "ExchangeRates",
+    "TissueMap",
+    "block_factors",
+    "block_grid",
+    "block_mean",
+    "coarsened_mask",
+    "exchange_rates",
+    "largest_sum",
+    "tissue_map",
+]
 
 
 @dataclass(frozen=True, eq=False)
