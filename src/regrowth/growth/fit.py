@@ -16,7 +16,7 @@ from regrowth.growth.models import GrowthModel
 from regrowth.growth.series import VolumeSeries
 from regrowth.growth.treatment import NO_TREATMENT, Treatment
 
-__all__ = ["GrowthFit", "ParameterPrior", "ParameterSamples", "bootstrap_parameters", "fit_growth", "weak_prior"]
+__all__ = ["GrowthFit", "ParameterPrior", "ParameterSamples", "bootstrap_parameters", "fit_growth", "require_ok", "weak_prior"]
 
 Array = NDArray[np.float64]
 DETECTION_ML = 0.05

@@ -12,7 +12,7 @@ from regrowth.errors import ParameterError
 from regrowth.growth.fit import GrowthFit, ParameterSamples
 from regrowth.growth.series import QUANTILE_LEVELS, Forecast, VolumeSeries, as_numbers
 
-__all__ = ["Carry", "ThresholdTime", "forecast_growth", "progression_threshold_ml", "time_to_exceed"]
+__all__ = ["Carry", "ThresholdTime", "checked_days", "forecast_growth", "progression_threshold_ml", "time_to_exceed"]
 
 Array = NDArray[np.float64]
 

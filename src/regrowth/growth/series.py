@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from regrowth.errors import ParameterError
 
-__all__ = ["QUANTILE_LEVELS", "Forecast", "VolumeSeries"]
+__all__ = ["QUANTILE_LEVELS", "Forecast", "VolumeSeries", "as_numbers"]
 
 QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Levels of the quantiles that a forecast has unless it is asked for others."""
