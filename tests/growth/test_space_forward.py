@@ -256,6 +256,19 @@ def test_unstable_explicit_steps_are_refused() -> None:
         solve_kpp(np.full((6, 6, 6), 0.1), rates, KppParameters(1, 0.1), [10], stepping=Stepping(explicit_days=0.5))
 
 
+def test_explicit_steps_end_on_the_day_asked_for() -> None:
+    rates = exchange_rates(np.ones((4, 4, 4), np.float32), np.ones((4, 4, 4), bool), (1, 1, 1))
+    found = solve_kpp(np.full((4, 4, 4), 1e-4), rates, KppParameters(0, 0.01), [10.0], stepping=Stepping(explicit_days=4.0))
+    np.testing.assert_allclose(found, 1e-4 * (1 + 0.01 * 10 / 3) ** 3, rtol=1e-3)
+
+
+def test_survival_of_more_than_all_cells_is_refused() -> None:
+    rates = exchange_rates(np.ones((4, 4, 4), np.float32), np.ones((4, 4, 4), bool), (1, 1, 1))
+    for share in (1.5, -0.1, np.nan):
+        with pytest.raises(ParameterError, match="survive"):
+            solve_kpp(np.full((4, 4, 4), 0.1), rates, KppParameters(0, 0), [1], events=[Kill(0, np.full((4, 4, 4), share))])
+
+
 def brain() -> TissueMap:
     grid = make_grid("LPS", (2.0, 2.0, 2.0), 40.0)
     white = np.zeros(grid.shape)

@@ -164,6 +164,8 @@ class TumourField:
         if field.shape != inner.shape:
             raise GridMismatchError(f"an event of shape {field.shape} does not fit tissue of shape {inner.shape}")
         if isinstance(event, Kill):
+            if not ((field >= 0) & (field <= 1)).all():
+                raise ParameterError("the share of cells that survive must lie between 0 and 1 everywhere")
             inner *= event.survival.astype(np.float32)
             return
         cavity = np.asarray(event.cavity, bool)
@@ -226,11 +228,12 @@ class TumourField:
     def _advance_explicitly(self, days: float, parameters: KppParameters) -> None:
         from regrowth.growth import kernel
 
-        step = min(float(self._stepping.explicit_days or days), days)
+        steps = max(int(np.ceil(days / float(self._stepping.explicit_days or days) - 1e-9)), 1)
+        step = days / steps  # whole steps, none longer than asked for
         rate = self._largest * parameters.diffusivity_mm2_per_day + parameters.proliferation_per_day
         if step * rate > 1:
             raise ParameterError(f"explicit steps of {step:.3g} days are unstable here; take at most {1 / rate:.3g} days")
-        for _ in range(max(round(days / step), 1)):
+        for _ in range(steps):
             self._box = kernel.widened(self._u, self._box, 2, np.float32(self._stepping.cutoff))
             out = self._work[0]
             spread = np.float32(step * parameters.diffusivity_mm2_per_day)
