@@ -35,6 +35,8 @@ bench: $(VENV)/.bench  ## tables of ratios against peers; takes about half an ho
 	$(BIN)/python benchmarks/bench_survival.py
 	$(BIN)/python benchmarks/bench_cutpoint.py
 	$(BIN)/python benchmarks/bench_parcellation.py
+	$(BIN)/python benchmarks/bench_growth_time.py
+	$(BIN)/python benchmarks/bench_fisher_kpp.py
 
 clean:
 	rm -rf $(VENV) $(DEMO)
