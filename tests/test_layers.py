@@ -37,7 +37,20 @@ ANYWHERE = {"", "__main__"}  # may import from every layer: regrowth/__init__.py
 # The places where science builds on science: measures and scores on metrics, a template's brain on registration.
 SIBLINGS = {("recurrence", "metrics"), ("growth", "metrics"), ("anatomy", "registration")}
 
-HEAVY = ("torch", "SimpleITK", "ants", "picsl_greedy", "nilearn", "matplotlib", "dask", "distributed", "pandas", "monai", "numba", "lifelines")
+HEAVY = (
+    "torch",
+    "SimpleITK",
+    "ants",
+    "picsl_greedy",
+    "nilearn",
+    "matplotlib",
+    "dask",
+    "distributed",
+    "pandas",
+    "monai",
+    "numba",
+    "lifelines",
+)
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 90
 
