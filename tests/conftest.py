@@ -34,6 +34,11 @@ def make_grid(orientation: str, spacing_mm: tuple[float, float, float], extent_m
     return grid
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of whole runs: they take longest, and at the end one process would wait for the other."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(params=ORIENTATIONS)
 def orientation(request: pytest.FixtureRequest) -> str:
     return request.param

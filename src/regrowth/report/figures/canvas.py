@@ -159,16 +159,32 @@ def finish(
         watermark(figure)
         caption = f"{caption} Synthetic data."
     marked = "SYNTHETIC" if synthetic else ""
+    _lay_out(figure)
     if kind == "svg":
         stream = io.BytesIO()
         metadata: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(stream, format="svg", metadata=metadata)
         data = _adaptive_svg(stream.getvalue())
         figure.set_facecolor("white")
-        figure.set_layout_engine("none")  # it is laid out already
         return content.Figure(name, caption, good, failure, data, kind, _png(figure, _CHART_DPI, marked, reduce=False))
     data = _png(figure, dpi, marked, reduce=colours == "few")
     return content.Figure(name, caption, good, failure, data, kind)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay a figure out once and for all.
+
+    The solver's last digits differ from call to call, and names of clip paths are made from all digits: rounded, equal figures
+    have equal bytes.
+    """
+    if figure.get_layout_engine() is None:
+        return
+    for _ in range(2):  # axes of a fixed aspect need a second go
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        place = ax.get_position().bounds
+        ax.set_position([round(v, 6) for v in place])  # type: ignore[arg-type]
 
 
 def _png(figure: Figure, dpi: float, description: str, reduce: bool = True) -> bytes:
