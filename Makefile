@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## synthetic cohort, whole pipeline, reports
 	$(BIN)/regrowth demo $(DEMO)
 
 test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed  ## style, types
 	$(BIN)/ruff format --check src tests benchmarks docs tools
