@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regrowth.errors import ParameterError
-from regrowth.io.tables import read_tsv, write_json, write_text, write_tsv
+from regrowth.io.tables import read_tsv, write_bytes, write_json, write_text, write_tsv
 from regrowth.report import CohortReport, Flag, Section, methods_text, render_cohort
 
 __all__ = ["analyse", "respond", "simulate", "transitions"]
@@ -267,8 +267,7 @@ def _write(
     write_json(data_dictionary(tables), folder / "dictionary.json")
     for figure in [f for s in sections for f in s.figures]:
         for filename, data in figure.files().items():
-            (folder / "figures").mkdir(parents=True, exist_ok=True)
-            (folder / "figures" / filename).write_bytes(data)
+            write_bytes(data, folder / "figures" / filename)
     text, references = methods_text(["statistics"] if methods else [], {"regrowth": __version__}, methods)
     report = CohortReport(
         title=title,

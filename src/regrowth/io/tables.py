@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regrowth.errors import BidsError
 
-__all__ = ["read_json", "read_tsv", "write_json", "write_text", "write_tsv"]
+__all__ = ["read_json", "read_tsv", "write_bytes", "write_json", "write_text", "write_tsv"]
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:
@@ -79,11 +79,16 @@ def write_json(value: Mapping[str, object], path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file under a temporary name and rename it."""
+    write_bytes(text.encode("utf-8"), path)
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Write a file under a temporary name and rename it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -10,7 +10,14 @@ import numpy as np
 from regrowth.errors import ParameterError
 from regrowth.statistics.proportion import wilson_interval
 
-__all__ = ["FrequencyDifference", "FrequencyMap", "frequency_difference", "frequency_map"]
+__all__ = [
+    "FrequencyDifference",
+    "FrequencyMap",
+    "PairedFrequency",
+    "frequency_difference",
+    "frequency_map",
+    "paired_frequency",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,34 +105,48 @@ def frequency_map(masks: Iterable[np.ndarray]) -> FrequencyMap:
     return FrequencyMap(counts, n)
 
 
-def frequency_difference(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FrequencyDifference:
-    """Count per voxel the patients who had tumour only in the primary or only in the recurrence.
+@dataclass(frozen=True, eq=False)
+class PairedFrequency:
+    """How often each voxel was tumour in the primaries and in the recurrences of the same patients, and the difference."""
+
+    primary: FrequencyMap
+    recurrence: FrequencyMap
+    difference: FrequencyDifference
+
+
+def paired_frequency(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> PairedFrequency:
+    """Count the patients with tumour in each voxel, first and at recurrence, in one pass.
 
     Parameters
     ----------
     pairs
-        One (primary, recurrence) pair of (X, Y, Z) bool masks per patient, all on the same grid.
+        One (primary, recurrence) pair of (X, Y, Z) bool masks per patient, all on the same grid. They may come from a
+        generator: one pair is held at a time.
 
     Raises
     ------
     ParameterError
         If there is no pair or the shapes differ.
     """
-    gained: np.ndarray | None = None
-    lost: np.ndarray | None = None
+    counts: np.ndarray | None = None  # (4, X, Y, Z): primary, recurrence, gained, lost
     n = 0
     for primary, recurrence in pairs:
         before, after = np.asarray(primary, dtype=bool), np.asarray(recurrence, dtype=bool)
-        if gained is None or lost is None:
-            gained, lost = np.zeros(before.shape, np.uint16), np.zeros(before.shape, np.uint16)
-        _require_shape(before, gained)
-        _require_shape(after, gained)
-        gained += after & ~before
-        lost += before & ~after
+        if counts is None:
+            counts = np.zeros((4, *before.shape), np.uint16)
+        _require_shape(before, counts[0])
+        _require_shape(after, counts[0])
+        for total, here in zip(counts, (before, after, after & ~before, before & ~after), strict=True):
+            total += here
         n += 1
-    if gained is None or lost is None:
+    if counts is None:
         raise ParameterError("a difference of frequencies needs at least one pair of masks")
-    return FrequencyDifference(gained, lost, n)
+    return PairedFrequency(FrequencyMap(counts[0], n), FrequencyMap(counts[1], n), FrequencyDifference(counts[2], counts[3], n))
+
+
+def frequency_difference(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FrequencyDifference:
+    """Count per voxel the patients who had tumour only in the primary or only in the recurrence (see `paired_frequency`)."""
+    return paired_frequency(pairs).difference
 
 
 def _require_shape(mask: np.ndarray, counts: np.ndarray) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 
 from regrowth.anatomy import brain_template
 from regrowth.clinical import Patient
-from regrowth.errors import InputError
+from regrowth.errors import InputError, ParameterError
 from regrowth.io.nifti import read_image, write_image
 from regrowth.io.tables import write_json
 from regrowth.report import Section
 from regrowth.report.figures.anatomy import frequency_figure
 from regrowth.report.stored import section_values
 from regrowth.space import Grid, Image, require_same_grid
-from regrowth.statistics.frequency import frequency_difference, frequency_map
+from regrowth.statistics.frequency import paired_frequency
 from regrowth.workflow.cohort_table import recurrence_exam
 from regrowth.workflow.job import Job, Skip, Step, Task
 from regrowth.workflow.steps.locate import TEMPLATE_MM
@@ -64,11 +64,12 @@ def _pairs(task: Task, grid: Grid) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def _compute(task: Task) -> None:
     template = brain_template(TEMPLATE_MM)
     grid = template.image.grid
-    if next(_pairs(task, grid), None) is None:
-        raise InputError("no patient's tumours were brought to the template; see why parcellate or locate failed")
-    primary = frequency_map(p for p, _ in _pairs(task, grid))
-    recurrence = frequency_map(r for _, r in _pairs(task, grid))
-    difference = frequency_difference(_pairs(task, grid))
+    try:
+        found = paired_frequency(_pairs(task, grid))
+    except ParameterError as error:
+        reason = "no patient's tumours were brought to the template; see why parcellate or locate failed"
+        raise InputError(f"{reason} ({error})") from error
+    primary, recurrence, difference = found.primary, found.recurrence, found.difference
     for role, values in (("primary", primary.counts), ("recurrence", recurrence.counts), ("difference", difference.share)):
         write_image(Image(values.astype(np.float32), grid, "1"), task.outputs[role], np.float32)
         what = "share of recurrences minus share of primaries" if role == "difference" else "patients with tumour in the voxel"

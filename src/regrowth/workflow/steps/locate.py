@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +99,8 @@ def _compute(task: Task) -> None:
     preset = _hannisdal(task, regions)
     overlaps: list[dict[str, object]] = []
     places: list[dict[str, object]] = []
-    for exam in _exams(task):
+    exams = list(_exams(task))
+    for exam in exams:
         require_same_grid(exam.labels.grid, regions.grid, "the segmentation and the map of regions")
         who = {
             "participant_id": f"sub-{task.job.participant}",
@@ -114,7 +115,7 @@ def _compute(task: Task) -> None:
         places += [{**who, **row} for row in found]
     write_tsv(overlaps, task.outputs["overlap"])
     write_tsv(places, task.outputs["location"])
-    _write_in_template(task, parameters)
+    _write_in_template(task, exams, parameters)
 
 
 def _overlap(exam: _Exam, regions: RegionMap) -> list[dict[str, object]]:
@@ -147,7 +148,11 @@ def _places(exam: _Exam, regions: RegionMap, parameters: LocationParameters) -> 
 def _hannisdal(task: Task, regions: RegionMap) -> Callable[[LabelMap], dict[str, object]]:
     """Prepare the preset ``hannisdal2025``: from the ids of the label map where there is one, else from the lobes."""
     path = task.given("labels")
-    ids = None if path is None else np.rint(read_image(path).data).astype(np.int32)
+    ids = None
+    if path is not None:
+        image = read_image(path)
+        require_same_grid(image.grid, regions.grid, "the FreeSurfer ids and the map of regions")
+        ids = np.rint(image.data).astype(np.int32)
     white = None if ids is None else white_matter_lobes(ids, regions.grid)
 
     def classified(labels: LabelMap) -> dict[str, object]:
@@ -172,13 +177,13 @@ def _hannisdal(task: Task, regions: RegionMap) -> Callable[[LabelMap], dict[str,
     return classified
 
 
-def _write_in_template(task: Task, parameters: LocationParameters) -> None:
+def _write_in_template(task: Task, exams: Sequence[_Exam], parameters: LocationParameters) -> None:
     """Bring the tumour of each exam to the template, for maps of how often a place is affected."""
     if "in template" not in task.outputs:
         return
     grid = brain_template(TEMPLATE_MM).image.grid
     transform = read_transform(task.input("to template"))
-    last = {str(e.facts["session"]): e for e in _exams(task)}
+    last = {str(e.facts["session"]): e for e in exams}
     baseline = str(task.job.settings["exams"][0]["session"])
     final = task.job.outputs["in template"]
     for session, exam in last.items():
