@@ -50,6 +50,8 @@ HEAVY = (
     "monai",
     "numba",
     "lifelines",
+    "highdicom",
+    "pydicom",
 )
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 90

@@ -85,11 +85,14 @@ class Patient:
         Sessions in the order of their days.
     clinical
         Columns of ``participants.tsv`` as text.
+    treatment
+        Path of ``sub-*_treatment.tsv`` (fractions, courses, surgeries, drugs), if any.
     """
 
     label: str
     sessions: tuple[Session, ...]
     clinical: Mapping[str, str] = field(default_factory=dict)
+    treatment: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sessions", tuple(sorted(self.sessions, key=lambda s: (s.day, s.label))))

@@ -223,7 +223,8 @@ def _patient(
     problems += [Problem(label, s, f"sub-{label}_sessions.tsv lists ses-{s}, which has no folder", False) for s in absent]
     if not sessions:
         raise BidsError(f"{folder}: no session with an anatomical image; expected ses-*/anat/*_T1w.nii.gz and the like")
-    return Patient(label, tuple(sessions), clinical), problems
+    treatment = folder / f"sub-{label}_treatment.tsv"
+    return Patient(label, tuple(sessions), clinical, treatment if treatment.is_file() else None), problems
 
 
 def _timeline(label: str, folder: Path) -> dict[str, dict[str, Any]]:
