@@ -18,6 +18,7 @@ _HOMES = {
     "AnatomyParameters": "regrowth.anatomy",
     "ClusterParameters": "regrowth.workflow.cluster",
     "Grid": "regrowth.space",
+    "GrowthParameters": "regrowth.growth.parameters",
     "Image": "regrowth.space",
     "LabelMap": "regrowth.space",
     "LabelScheme": "regrowth.labels",
@@ -47,6 +48,7 @@ __all__ = [
     "AnatomyParameters",
     "ClusterParameters",
     "Grid",
+    "GrowthParameters",
     "Image",
     "LabelMap",
     "LabelScheme",
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from regrowth.anatomy import AnatomyParameters, LocationParameters
     from regrowth.api import analyse, locate, measure, parcellate, register, respond, run, simulate, transitions
     from regrowth.errors import RegrowthError
+    from regrowth.growth.parameters import GrowthParameters
     from regrowth.labels import LabelScheme, label_scheme
     from regrowth.phantom import PhantomParameters
     from regrowth.phantom.dataset import write_phantom

@@ -11,6 +11,7 @@ from regrowth.anatomy import AnatomyParameters, LocationParameters
 from regrowth.cli.console import follow, print_plan, print_result
 from regrowth.cli.main import app
 from regrowth.cli.options import with_parameters
+from regrowth.growth.parameters import GrowthParameters
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
 from regrowth.response import ResponseParameters
@@ -35,6 +36,7 @@ _RUN_EPILOG = (
     location=LocationParameters,
     response=ResponseParameters,
     statistics=StatisticsParameters,
+    growth=GrowthParameters,
     cluster=ClusterParameters,
 )
 def run(
@@ -71,6 +73,7 @@ def run(
     location: LocationParameters,
     response: ResponseParameters,
     statistics: StatisticsParameters,
+    growth: GrowthParameters,
     cluster: ClusterParameters,
 ) -> None:
     """Run the pipeline on a BIDS data set: what changed between exams, where, and how sure is that.
@@ -84,7 +87,7 @@ def run(
         participants=participant_label or [],
         sessions=session_label or [],
         scheme=label_scheme,
-        parameters=RunParameters(registration, recurrence, anatomy, location, response, statistics),
+        parameters=RunParameters(registration, recurrence, anatomy, location, response, statistics, growth),
     )
     if dry_run:
         print_plan(make_plan(study), study.cohort.problems)

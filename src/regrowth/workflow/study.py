@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from regrowth import __version__
 from regrowth.anatomy import AnatomyParameters, LocationParameters
 from regrowth.clinical import Patient, Session
+from regrowth.growth.parameters import GrowthParameters
 from regrowth.io.bids import Cohort, bids_name
 from regrowth.recurrence import RecurrenceParameters
 from regrowth.registration import RegistrationParameters
@@ -33,6 +34,7 @@ class RunParameters:
     location: LocationParameters = field(default_factory=LocationParameters)
     response: ResponseParameters = field(default_factory=ResponseParameters)
     statistics: StatisticsParameters = field(default_factory=StatisticsParameters)
+    growth: GrowthParameters = field(default_factory=GrowthParameters)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Give plain nested values, as they are written to sidecars and ``run.json``."""
@@ -170,9 +172,17 @@ def methods_settings(study: Study, sources: Sequence[str] = (), *, without: Sequ
     said = {
         "locate": ("min_core_ml", "dominant_share", "junction_share", "side_share"),
         "respond": ("progression_volume_share", "progression_product_share"),
+        "grow": ("core_threshold", "oedema_threshold", "white_to_grey", "members", "margin_mm"),
+        "forecast": ("models", "folds"),
         "statistics": ("penalty", "bootstraps", "cut", "permutations"),
     }
-    groups = {"locate": "location", "respond": "response", "statistics": "statistics"}
+    groups = {
+        "locate": "location",
+        "respond": "response",
+        "grow": "growth",
+        "forecast": "growth",
+        "statistics": "statistics",
+    }
     engines = {n: v for n, v in study.engine_versions.items() if n not in ("template", "synthseg")}
     return {
         "versions": {"regrowth": __version__, **engines},

@@ -11,9 +11,14 @@ from regrowth.workflow.job import Task
 from regrowth.workflow.pages.anatomy import location_flags, location_items, location_section
 from regrowth.workflow.pages.flags import errors_of, flags_of
 from regrowth.workflow.pages.material import material_of
-from regrowth.workflow.pages.sections import inventory, recurrences, registrations, response, segmentations, summary, timeline
+from regrowth.workflow.pages.sections import inventory, left_by, recurrences, registrations, segmentations, summary, timeline
 
 __all__ = ["figures_of", "patient_page"]
+
+_NO_FORECAST = (
+    "forecasts learn from the other patients, so that the group level makes them; run the levels participant and group "
+    "together, or write the pages again with regrowth report afterwards"
+)
 
 
 def patient_page(task: Task) -> PatientReport:
@@ -30,11 +35,14 @@ def patient_page(task: Task) -> PatientReport:
         *registrations(m),
         *recurrences(m),
         location_section(m),
-        response(m),
+        left_by(m, "response", "respond", "Response", "no response was assessed"),
+        left_by(m, "forecast", "forecast", "Forecast", _NO_FORECAST),
+        left_by(m, "growth", "grow", "Growth in space", "no growth was mapped"),
     ]
     errors = errors_of(settings)
     failed = {(e.step, e.session) for e in errors}
     done = ["index", *(name for name in settings["steps"] if not any(step == name for step, _ in failed))]
+    done += ["forecast"] if task.given("forecast") else []
     text, references = methods_text(done, settings["versions"], settings["methods"])
     return PatientReport(
         participant=task.job.participant,

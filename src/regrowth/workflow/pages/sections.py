@@ -22,7 +22,7 @@ from regrowth.workflow.pages.columns import COMPONENTS, MIGRATION, MIGRATION_CAP
 from regrowth.workflow.pages.material import Material, skip_reason
 from regrowth.workflow.pages.values import main_region, number, table_of, value
 
-__all__ = ["inventory", "recurrences", "registrations", "response", "segmentations", "summary", "timeline"]
+__all__ = ["inventory", "left_by", "recurrences", "registrations", "segmentations", "summary", "timeline"]
 
 
 def summary(m: Material) -> tuple[SummaryItem, ...]:
@@ -200,11 +200,25 @@ def recurrences(m: Material) -> list[Section]:
     return sections
 
 
-def response(m: Material) -> Section:
-    """Give the section on the response, as the step that assessed it left it."""
-    path = m.task.given("response")
+def left_by(m: Material, role: str, step: str, title: str, otherwise: str) -> Section:
+    """Give the section that a step left in a role of the job, or say why there is none.
+
+    Parameters
+    ----------
+    m
+        Material of the page.
+    role
+        Role of the file; also the anchor of an absent section.
+    step
+        Name of the step.
+    title
+        Heading of an absent section.
+    otherwise
+        Why there is none where neither the plan nor a failure tells.
+    """
+    path = m.task.given(role)
     if path is None:
-        return Section("Response", "response", skipped=skip_reason(m, "respond") or "no response was assessed")
+        return Section(title, role, skipped=skip_reason(m, step) or otherwise)
     stored: list[Mapping[str, Any]] = read_json(path)["sections"]  # type: ignore[assignment]
     return section_from(stored[0])
 

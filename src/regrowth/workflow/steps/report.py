@@ -26,7 +26,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
     regions = study.regions(patient)
     optional = {
         **{name: study.patient_path(patient, name, ".tsv") for name in ("volumes", "location")},
-        "response": study.sections(patient, "response"),
+        **{name: study.sections(patient, name) for name in ("response", "forecast", "growth")},
         "regions": regions,
         "regions_facts": regions.with_name(regions.name.removesuffix(".nii.gz") + ".json"),
     }
@@ -84,4 +84,4 @@ def _compute(task: Task) -> None:
             task.extra(folder / filename).write_bytes(data)
 
 
-STEP = Step("report", 2, "write the page of the patient", _plan, _compute)
+STEP = Step("report", 3, "write the page of the patient", _plan, _compute)
