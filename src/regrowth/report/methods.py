@@ -36,8 +36,8 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "Radiotherapy and Oncology 184:109663, 2023. doi:10.1016/j.radonc.2023.109663",
         "romano": "Romano Y et al. Conformalized quantile regression. Advances in Neural Information Processing Systems 32, "
         "2019. arXiv:1905.03222",
-        "gneiting": "Gneiting T, Raftery AE. Strictly proper scoring rules, prediction, and estimation. Journal of the American "
-        "Statistical Association 102:359-378, 2007. doi:10.1198/016214506000001437",
+        "gneiting": "Gneiting T, Raftery AE. Strictly proper scoring rules, prediction, and estimation. Journal of the "
+        "American Statistical Association 102:359-378, 2007. doi:10.1198/016214506000001437",
         "hd95": "Podobnik G, Vrtovec T. Understanding implementation pitfalls of distance-based metrics for image "
         "segmentation. arXiv:2410.02630, 2024.",
     }
@@ -90,16 +90,16 @@ _PROSE: Mapping[str, str] = MappingProxyType(
         "respond": "Response over the exams followed RANO 2.0 {rano} as far as segmentations allow: volumes and bidimensional "
         "products against the baseline after radiotherapy and the nadir, with confirmation.< Progression began at an increase "
         "of {progression_volume_share} in volume or {progression_product_share} in products.> It is no clinical assessment.",
-        "tissue": "White matter, grey matter and cerebrospinal fluid of the baseline exam were found with the tissue maps of the "
-        "ICBM 152 template {icbm} as prior, or from a label map where one was given; the tumour was filled in with the tissue "
-        "expected there.",
-        "grow": "Growth in space followed the Fisher-Kolmogorov equation {swanson}, without flux into cerebrospinal fluid<, with "
-        "diffusion {white_to_grey} times faster in white than in grey matter>. Origin, spread and age were fitted to the "
+        "tissue": "White matter, grey matter and cerebrospinal fluid of the baseline exam were found with the tissue maps of "
+        "the ICBM 152 template {icbm} as prior, or from a label map where one was given; the tumour was filled in with the "
+        "tissue expected there.",
+        "grow": "Growth in space followed the Fisher-Kolmogorov equation {swanson}, without flux into cerebrospinal fluid<, "
+        "with diffusion {white_to_grey} times faster in white than in grey matter>. Origin, spread and age were fitted to the "
         "segmented borders of the baseline exam< (cell density {core_threshold} at the core, {oedema_threshold} at the whole "
         "lesion)>; simulations of draws around the best fit< ({members} tumours)> gave the share that reaches each voxel. The "
         "likeliest voxels were compared, as a plan of equal volume, with a margin< of {margin_mm} mm> around the core {estro}.",
-        "forecast": "Volumes were forecast from the last exam by growth laws< ({models})> with log-normal residuals, under priors "
-        "learned from other patients< (in {folds} parts)>, beside an unchanged volume, the last trend, and one rate for all. "
+        "forecast": "Volumes were forecast from the last exam by growth laws< ({models})> with log-normal residuals, under "
+        "priors learned from other patients< (in {folds} parts)>, beside an unchanged volume, the last trend, and one rate for all. "
         "The forecaster of a patient was the one that had foretold the last exams of the others best, by the continuous ranked "
         "probability score {gneiting}; the baselines took part. Intervals are conformal {romano}: as wide as the errors in "
         "other patients demand.",
