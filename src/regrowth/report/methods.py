@@ -99,10 +99,10 @@ _PROSE: Mapping[str, str] = MappingProxyType(
         "lesion)>; simulations of draws around the best fit< ({members} tumours)> gave the share that reaches each voxel. The "
         "likeliest voxels were compared, as a plan of equal volume, with a margin< of {margin_mm} mm> around the core {estro}.",
         "forecast": "Volumes were forecast from the last exam by growth laws< ({models})> with log-normal residuals, under "
-        "priors learned from other patients< (in {folds} parts)>, beside an unchanged volume, the last trend, and one rate for all. "
-        "The forecaster of a patient was the one that had foretold the last exams of the others best, by the continuous ranked "
-        "probability score {gneiting}; the baselines took part. Intervals are conformal {romano}: as wide as the errors in "
-        "other patients demand.",
+        "priors learned from other patients< (in {folds} parts)>, beside an unchanged volume, the last trend, and "
+        "one rate for all. The forecaster of a patient was the one that had foretold the last exams of the others "
+        "best, by the continuous ranked probability score {gneiting}; the baselines took part. Intervals are "
+        "conformal {romano}: as wide as the errors in other patients demand.",
         "growth": "Maps of growth were recalibrated for each patient on the others, and scored beside an unchanged tumour, a "
         "uniform dilation to the same volume, and the margin.",
         "frequency": "Tumours of all patients were counted voxel by voxel in the space of the template {icbm}.",
