@@ -1,0 +1,278 @@
+"""How much white matter, grey matter and fluid each voxel of a brain holds: from the template, or from FreeSurfer ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from types import MappingProxyType
+
+import numpy as np
+
+from regrowth.errors import GridMismatchError, InputError
+from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, resample_image
+
+__all__ = ["TissueProbabilities", "template_tissue", "tissue_from_labels", "tissue_from_template"]
+
+# FreeSurfer ids: cerebral and cerebellar white matter, brainstem, ventral diencephalon, hypointensities,
+# optic chiasm, callosum; white matter of wmparc (3000 to 4999, 5001, 5002) joins them.
+_WHITE = (2, 41, 7, 46, 16, 28, 60, 77, 78, 79, 85, *range(251, 256), 192, 5001, 5002)
+_WHITE_RANGE = (3000, 5000)
+# Cortex of brain and cerebellum, deep grey matter, hippocampus, amygdala, accumbens; parcels (1000 to 2999) join them.
+_GREY = (3, 42, 8, 47, *range(10, 14), 17, 18, 26, *range(48, 55), 58, 9, 27, 59)
+_GREY_RANGE = (1000, 3000)
+_READ_MM = 1.5  # the maps of the template are read at least this closely and averaged over a voxel
+_NONE = 1e-3  # less tissue than this counts as none
+_TOLERANCES_MM = (0.1, 0.5)  # of the inverse of a registration; the second for fields that all but fold
+
+
+@dataclass(frozen=True, eq=False)
+class TissueProbabilities:
+    """Share or probability of each tissue in every voxel of a brain.
+
+    Parameters
+    ----------
+    white, grey, csf
+        (X, Y, Z) float32, 0 to 1; their sum is 1 inside of the brain and 0 outside.
+    grid
+        Grid of all three.
+    method
+        ``template``, ``template and intensities`` or ``labels``.
+    is_fallback
+        Whether an average brain stands in, because nothing better is known of this one.
+    reason
+        How they were made, and why it is a fallback.
+    quality
+        Named figures.
+
+    Raises
+    ------
+    GridMismatchError
+        If a map does not fit the grid.
+    """
+
+    white: np.ndarray
+    grey: np.ndarray
+    csf: np.ndarray
+    grid: Grid
+    method: str
+    is_fallback: bool
+    reason: str
+    quality: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for name in ("white", "grey", "csf"):
+            data = np.asarray(getattr(self, name), np.float32)
+            if data.shape != self.grid.shape:
+                raise GridMismatchError(f"a map {name} of shape {data.shape} does not fit its grid of shape {self.grid.shape}")
+            view = data.view()
+            view.setflags(write=False)
+            object.__setattr__(self, name, view)
+        object.__setattr__(self, "quality", MappingProxyType(dict(self.quality)))
+
+    @property
+    def brain(self) -> np.ndarray:
+        """(X, Y, Z) bool, voxels of which the tissue is known."""
+        return np.asarray(self.white + self.grey + self.csf > 0)
+
+
+def template_tissue(spacing_mm: int = 1) -> TissueProbabilities:
+    """Load the tissue maps of the ICBM 152 2009 template from the installed nilearn (no download).
+
+    Fluid is what white and grey matter leave over inside of the brain. The average closes most sulci.
+
+    Parameters
+    ----------
+    spacing_mm
+        Voxel spacing, 1 mm or a multiple.
+
+    References
+    ----------
+    .. [1] Fonov et al., NeuroImage 54 (2011), doi:10.1016/j.neuroimage.2010.07.033.
+    """
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
+
+    loads = (load_mni152_wm_template, load_mni152_gm_template, load_mni152_brain_mask)
+    niis = [load(resolution=spacing_mm) for load in loads]
+    white, grey, mask = (np.asarray(nii.dataobj, np.float32) for nii in niis)
+    brain = mask > 0
+    white, grey = (np.where(brain, np.clip(a, 0, 1), 0) for a in (white, grey))
+    csf = np.where(brain, np.clip(1 - white - grey, 0, 1), 0)
+    reason = "ICBM 152 2009a maps of white and grey matter"
+    return TissueProbabilities(white, grey, csf, Grid(brain.shape, niis[0].affine), "template", True, reason)
+
+
+def tissue_from_template(
+    image: Image, to_template: Transform, brain: np.ndarray | None = None, lesion: np.ndarray | None = None
+) -> TissueProbabilities:
+    """Bring the tissue maps of the template to a patient: what is known before his image is looked at.
+
+    Parameters
+    ----------
+    image
+        (X, Y, Z) image of the exam, of which only the grid is used.
+    to_template
+        ``from-image_to-template``: moves the image onto the template; it is inverted here.
+    brain
+        (X, Y, Z) bool; that of the template when left out. Where it reaches beyond the template there is fluid.
+    lesion
+        (X, Y, Z) bool, tumour with oedema and cavity; it is filled with tissue, see `filled_lesion`.
+
+    Returns
+    -------
+    TissueProbabilities
+        Means over the voxel, so that thick slices hold shares. ``quality["covered_share"]`` is the share of the brain
+        outside of the lesion that the template reaches.
+
+    Raises
+    ------
+    GridMismatchError
+        If a mask does not fit the image.
+    InputError
+        If the brain is empty or the template does not reach it.
+    """
+    grid = image.grid
+    brain, lesion = (None if m is None else _mask(m, grid, n) for m, n in ((brain, "brain mask"), (lesion, "lesion")))
+    template = template_tissue(1)
+    back, how = _from_template(to_template)
+    white, grey, csf = (_read(a, template.grid, grid, back) for a in (template.white, template.grey, template.csf))
+    there = white + grey + csf
+    if brain is None:
+        brain = there >= 0.5
+    reached = float((there[brain] > 0).mean()) if brain.any() else 0.0
+    if reached == 0:
+        raise InputError(
+            "the brain mask is empty, or the template does not reach it; check that mask, image and transform belong together"
+        )
+    known = there > _NONE
+    share = np.where(known, np.maximum(there, 1e-6), 1)
+    white, grey = (np.where(brain & known, a / share, 0) for a in (white, grey))
+    white, grey, csf = _filled(white, grey, brain, lesion)
+    healthy = brain if lesion is None else brain & ~lesion
+    quality = {"covered_share": float(known[healthy].mean()) if healthy.any() else float("nan")}
+    reason = f"maps of an average brain (ICBM 152 2009a){how}, not adapted to the intensities of this one"
+    return TissueProbabilities(white, grey, csf, grid, "template", True, reason, quality)
+
+
+def tissue_from_labels(
+    ids: np.ndarray, grid: Grid, *, brain: np.ndarray | None = None, lesion: np.ndarray | None = None
+) -> TissueProbabilities:
+    """Read the tissue of each voxel from FreeSurfer ids (aseg, aparc+aseg, wmparc, FastSurfer, SynthSeg).
+
+    Parameters
+    ----------
+    ids
+        (X, Y, Z) integers.
+    grid
+        Their grid.
+    brain
+        (X, Y, Z) bool: its voxels without an id of white or grey matter are fluid. All labelled voxels when left out.
+    lesion
+        (X, Y, Z) bool, filled with tissue, see `filled_lesion`.
+
+    Returns
+    -------
+    TissueProbabilities
+        0 or 1 in every voxel.
+
+    Raises
+    ------
+    GridMismatchError
+        If ids or a mask do not fit the grid.
+    InputError
+        If no voxel holds white or grey matter.
+    """
+    ids = np.asarray(ids)
+    if ids.shape != grid.shape:
+        raise GridMismatchError(f"labels of shape {ids.shape} do not fit a grid of shape {grid.shape}")
+    brain = ids > 0 if brain is None else _mask(brain, grid, "brain mask")
+    lesion = None if lesion is None else _mask(lesion, grid, "lesion")
+    white = brain & (np.isin(ids, _WHITE) | ((ids >= _WHITE_RANGE[0]) & (ids < _WHITE_RANGE[1])))
+    grey = brain & (np.isin(ids, _GREY) | ((ids >= _GREY_RANGE[0]) & (ids < _GREY_RANGE[1])))
+    if not (white | grey).any():
+        raise InputError("no voxel of the brain has a FreeSurfer id of white or grey matter; check the map of labels")
+    quality = {"labelled_share": float((ids[brain] > 0).mean())}
+    maps = _filled(white.astype(np.float32), grey.astype(np.float32), brain, lesion)
+    return TissueProbabilities(*maps, grid, "labels", False, "FreeSurfer ids of the map of labels", quality)
+
+
+def filled_lesion(white: np.ndarray, grey: np.ndarray, lesion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give a lesion tissue to live in, so that a model of its growth has a start.
+
+    Parameters
+    ----------
+    white, grey
+        (X, Y, Z) shares.
+    lesion
+        (X, Y, Z) bool.
+
+    Returns
+    -------
+    white, grey : numpy.ndarray
+        (X, Y, Z) float32. Inside of the lesion the share of fluid goes to both in their ratio, all of it to white matter
+        where there is neither.
+    """
+    total = white + grey
+    some = lesion & (total > _NONE)
+    scale = np.where(some, 1 / np.maximum(total, _NONE), 1)
+    white, grey = (np.where(lesion & ~some, value, a * scale) for a, value in ((white, 1.0), (grey, 0.0)))
+    return white.astype(np.float32), grey.astype(np.float32)
+
+
+def _filled(
+    white: np.ndarray, grey: np.ndarray, brain: np.ndarray, lesion: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fill the lesion, and what remains of the brain with fluid."""
+    inside = brain
+    if lesion is not None:
+        white, grey = filled_lesion(white, grey, lesion)
+        inside = brain | lesion
+    csf = np.where(inside, np.clip(1 - white - grey, 0, 1), 0)
+    return white.astype(np.float32), grey.astype(np.float32), csf.astype(np.float32)
+
+
+def _mask(mask: np.ndarray, grid: Grid, what: str) -> np.ndarray:
+    if np.shape(mask) != grid.shape:
+        raise GridMismatchError(f"a {what} of shape {np.shape(mask)} does not fit an image of shape {grid.shape}")
+    return np.asarray(mask, bool)
+
+
+def _read(data: np.ndarray, source: Grid, grid: Grid, back: Transform) -> np.ndarray:
+    """Mean of a map of the template over every voxel of a grid, by points at most 1.5 mm apart."""
+    counts = [max(1, int(np.ceil(s / _READ_MM))) for s in grid.spacing_mm]
+    out = np.zeros(grid.shape, np.float32)
+    for place in product(*(range(n) for n in counts)):
+        affine = grid.affine.copy()
+        affine[:3, 3] = grid.world(np.array([(i + 0.5) / n - 0.5 for i, n in zip(place, counts, strict=True)]))
+        out += resample_image(Image(data, source), Grid(grid.shape, affine), back).data
+    return np.asarray(out / np.prod(counts), np.float32)
+
+
+def _from_template(to_template: Transform) -> tuple[Transform, str]:
+    """Invert a registration; where its field folds too much, its best linear part stands in, and is named."""
+    if to_template.is_linear:
+        return to_template.inverse(), " by affine registration"
+    split = _split(to_template)
+    for tolerance in _TOLERANCES_MM:
+        try:
+            return split.inverse(tolerance_mm=tolerance), " by deformable registration"
+        except InputError:
+            continue
+    return Transform(split.steps[1:]).inverse(), " by affine registration (the field folds and has no inverse)"
+
+
+def _split(transform: Transform) -> Transform:
+    """Write a single field as a small field and the matrix that fits it best: small fields can be inverted."""
+    step = transform.steps[0]
+    if len(transform.steps) != 1 or not isinstance(step, DisplacementMap):
+        return transform
+    x = Transform().map_grid(step.grid).reshape(-1, 3)
+    y = x + step.displacement_mm.reshape(-1, 3)
+    some = slice(None, None, max(1, len(x) // 50000))
+    solution = np.linalg.lstsq(np.c_[x[some], np.ones(len(x[some]))], y[some], rcond=None)[0]
+    matrix = np.eye(4)
+    matrix[:3] = solution.T
+    linear = AffineMap(matrix)
+    near = AffineMap(np.linalg.inv(matrix)).map_points(y) - x
+    small = DisplacementMap(near.reshape(*step.grid.shape, 3).astype(np.float32), step.grid)
+    return Transform((small, linear), transform.from_space, transform.to_space, transform.moving, transform.fixed)
