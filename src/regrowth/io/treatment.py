@@ -1,7 +1,7 @@
 """What was done to a patient and when, read from tables: fractions, courses, surgeries and drugs.
 
 A treatment table (``sub-X_treatment.tsv``, or one for a cohort with a column ``participant_id``) is tab-separated, has one
-event per row, and ``n/a`` where nothing is known:
+event per row, and ``n/a`` where nothing is known (other columns are allowed and not read):
 
 ======================  ==========================  ==============================================================
 column                  of                          meaning
@@ -15,8 +15,6 @@ column                  of                          meaning
 ``intensity``           drug                        relative to the standard dose; 1 when left out
 ``name``                all                         for readers; no model uses it
 ======================  ==========================  ==============================================================
-
-Other columns are allowed and not read.
 """
 
 from __future__ import annotations
@@ -179,8 +177,7 @@ def clinical_treatment(clinical: Mapping[str, str]) -> TreatmentRecord:
     BidsError
         For a value that is no number, a date, or impossible; names the patient and the column.
     """
-    who = clinical.get("participant_id", "").strip()
-    row = _Row(clinical, f"participants.tsv, {who}" if who else "participants.tsv")
+    row = _Row(clinical, ", ".join(filter(None, ["participants.tsv", clinical.get("participant_id", "").strip()])))
     events = _Events()
     surgery_day = row.day("surgery_day")
     if surgery_day is not None:
