@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from types import MappingProxyType
 
 import numpy as np
 
+from regrowth.anatomy.mixture import TissueMixture, fit_mixture
 from regrowth.errors import GridMismatchError, InputError
-from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, resample_image
+from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, require_same_grid, resample_image
 
-__all__ = ["TissueProbabilities", "template_tissue", "tissue_from_labels", "tissue_from_template"]
+__all__ = [
+    "TissueProbabilities",
+    "filled_lesion",
+    "refine_tissue",
+    "template_tissue",
+    "tissue_from_labels",
+    "tissue_from_template",
+]
 
 # FreeSurfer ids: cerebral and cerebellar white matter, brainstem, ventral diencephalon, hypointensities,
 # optic chiasm, callosum; white matter of wmparc (3000 to 4999, 5001, 5002) joins them.
@@ -23,6 +31,8 @@ _GREY = (3, 42, 8, 47, *range(10, 14), 17, 18, 26, *range(48, 55), 58, 9, 27, 59
 _GREY_RANGE = (1000, 3000)
 _READ_MM = 1.5  # the maps of the template are read at least this closely and averaged over a voxel
 _NONE = 1e-3  # less tissue than this counts as none
+_LEAST_SEPARATION = 1.0  # of grey and white matter, and of fluid and grey matter, in standard deviations
+_LEAST_SHARE = 0.01  # of the brain, of every tissue
 _TOLERANCES_MM = (0.1, 0.5)  # of the inverse of a registration; the second for fields that all but fold
 
 
@@ -152,6 +162,80 @@ def tissue_from_template(
     quality = {"covered_share": float(known[healthy].mean()) if healthy.any() else float("nan")}
     reason = f"maps of an average brain (ICBM 152 2009a){how}, not adapted to the intensities of this one"
     return TissueProbabilities(white, grey, csf, grid, "template", True, reason, quality)
+
+
+def refine_tissue(image: Image, prior: TissueProbabilities, lesion: np.ndarray | None = None) -> TissueProbabilities:
+    """Adapt tissue maps to the T1-weighted image of a brain.
+
+    Three Gaussians with a spatial prior and a bias field (see `regrowth.anatomy.mixture`) learn the intensities outside of
+    the lesion. Inside of the lesion, where intensities mean something else, the prior stays.
+
+    Parameters
+    ----------
+    image
+        (X, Y, Z) T1-weighted, with or without contrast agent: fluid darker than grey matter, and this darker than white.
+    prior
+        Maps on its grid, as `tissue_from_template` gives them.
+    lesion
+        (X, Y, Z) bool, as it was given to the prior.
+
+    Returns
+    -------
+    TissueProbabilities
+        ``template and intensities``; the prior itself, with the reason, where the tissues cannot be told apart: their order is
+        another one, neighbouring means lie less than one standard deviation apart, or a tissue holds less than 1 % of the
+        brain. ``quality`` holds the separations either way.
+
+    Raises
+    ------
+    GridMismatchError
+        If the arrays lie on different grids.
+    """
+    require_same_grid(image.grid, prior.grid, "the image and the tissue maps")
+    brain = prior.brain
+    healthy = brain if lesion is None else brain & ~_mask(lesion, image.grid, "lesion")
+    healthy = healthy & np.isfinite(image.data)
+    maps = np.stack([prior.csf[healthy], prior.grey[healthy], prior.white[healthy]], axis=1).astype(np.float64)
+    maps /= maps.sum(axis=1, keepdims=True)
+    values, points = np.asarray(image.data[healthy], np.float64), image.grid.world(np.argwhere(healthy))
+    seen = values != 0  # the background of a skull-stripped image inside of a wide mask
+    try:
+        mixture = fit_mixture(values[seen], maps[seen], points[seen])
+    except InputError as error:
+        return _kept(prior, str(error), {})
+    quality = {
+        "separation_csf_grey": mixture.separations[0],
+        "separation_grey_white": mixture.separations[1],
+        **{f"share_{n}": float(s) for n, s in zip(("csf", "grey", "white"), mixture.shares, strict=True)},
+    }
+    doubt = _doubt(mixture)
+    if doubt:
+        return _kept(prior, doubt, quality)
+    found = mixture.classified(values, maps, points)
+    csf, grey, white = (np.array(a) for a in (prior.csf, prior.grey, prior.white))
+    csf[healthy], grey[healthy], white[healthy] = found.T
+    reason = "intensities of this brain (three tissues, bias field) with maps of an average brain (ICBM 152 2009a) as prior"
+    quality = {**prior.quality, **quality}
+    return TissueProbabilities(white, grey, csf, prior.grid, "template and intensities", False, reason, quality)
+
+
+def _doubt(mixture: TissueMixture) -> str:
+    """Say why the tissues cannot be told apart; empty if they can."""
+    means, (dark, bright) = mixture.means, mixture.separations
+    if not means[0] < means[1] < means[2]:
+        found = ", ".join(f"{n} {m:.4g}" for n, m in zip(("fluid", "grey matter", "white matter"), means, strict=True))
+        return f"the tissues do not grow brighter from fluid over grey to white matter ({found}): not a T1-weighted image?"
+    for gap, names in ((dark, "fluid and grey matter"), (bright, "grey and white matter")):
+        if not gap >= _LEAST_SEPARATION:
+            return f"{names} lie {gap:.2f} standard deviations apart, less than {_LEAST_SEPARATION:g}"
+    if mixture.shares.min() < _LEAST_SHARE:
+        return f"a tissue holds {mixture.shares.min():.1%} of the brain, less than {_LEAST_SHARE:.0%}"
+    return ""
+
+
+def _kept(prior: TissueProbabilities, why: str, quality: Mapping[str, float]) -> TissueProbabilities:
+    reason = f"{prior.reason}; its image could not tell more: {why}"
+    return replace(prior, is_fallback=True, reason=reason, quality={**prior.quality, **quality})
 
 
 def tissue_from_labels(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regrowth.anatomy.tissue import TissueProbabilities, tissue_from_labels, tissue_from_template
+from regrowth.anatomy.tissue import TissueProbabilities, refine_tissue, tissue_from_labels, tissue_from_template
 from regrowth.clinical import Patient
 from regrowth.errors import InputError
 from regrowth.io.nifti import read_image, read_labels, write_image
@@ -72,7 +72,8 @@ def _compute(task: Task) -> None:
 
 def _found(task: Task, image: Image, brain: np.ndarray | None, lesion: np.ndarray | None) -> TissueProbabilities:
     if task.job.settings["source"] == "template":
-        return tissue_from_template(image, read_transform(task.input("to template")), brain, lesion)
+        prior = tissue_from_template(image, read_transform(task.input("to template")), brain, lesion)
+        return refine_tissue(image, prior, lesion)
     path = task.given("labels")
     if path is None:
         beside = task.job.optional["labels"].name
