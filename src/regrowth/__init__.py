@@ -32,14 +32,20 @@ _HOMES = {
     "StatisticsParameters": "regrowth.statistics.parameters",
     "Transform": "regrowth.space",
     "analyse": "regrowth.api",
+    "fit_growth_table": "regrowth.api",
     "label_scheme": "regrowth.labels",
     "locate": "regrowth.api",
+    "map_growth": "regrowth.api",
     "measure": "regrowth.api",
     "parcellate": "regrowth.api",
+    "plan_treatment": "regrowth.api",
     "register": "regrowth.api",
     "respond": "regrowth.api",
     "run": "regrowth.api",
+    "run_growth_container": "regrowth.api",
+    "score_growth": "regrowth.api",
     "simulate": "regrowth.api",
+    "simulate_tumour": "regrowth.api",
     "transitions": "regrowth.api",
     "write_phantom": "regrowth.phantom.dataset",
 }
@@ -63,21 +69,43 @@ __all__ = [
     "Transform",
     "__version__",
     "analyse",
+    "fit_growth_table",
     "label_scheme",
     "locate",
+    "map_growth",
     "measure",
     "parcellate",
+    "plan_treatment",
     "register",
     "respond",
     "run",
+    "run_growth_container",
+    "score_growth",
     "simulate",
+    "simulate_tumour",
     "transitions",
     "write_phantom",
 ]
 
 if TYPE_CHECKING:
     from regrowth.anatomy import AnatomyParameters, LocationParameters
-    from regrowth.api import analyse, locate, measure, parcellate, register, respond, run, simulate, transitions
+    from regrowth.api import (
+        analyse,
+        fit_growth_table,
+        locate,
+        map_growth,
+        measure,
+        parcellate,
+        plan_treatment,
+        register,
+        respond,
+        run,
+        run_growth_container,
+        score_growth,
+        simulate,
+        simulate_tumour,
+        transitions,
+    )
     from regrowth.errors import RegrowthError
     from regrowth.growth.parameters import GrowthParameters
     from regrowth.labels import LabelScheme, label_scheme

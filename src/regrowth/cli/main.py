@@ -46,6 +46,7 @@ def main() -> None:
     """Run the command line; the entry point of the package."""
     import regrowth.cli.demo
     import regrowth.cli.files
+    import regrowth.cli.growth
     import regrowth.cli.regions
     import regrowth.cli.run
     import regrowth.cli.stats  # noqa: F401
