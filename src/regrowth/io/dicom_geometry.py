@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +17,27 @@ from regrowth.space import Grid
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["LPS_TO_RAS", "plane_axes", "read_dicom", "series_grid", "stacked_grid"]
+__all__ = ["LPS_TO_RAS", "plane_axes", "quiet", "read_dicom", "series_grid", "stacked_grid"]
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts towards left and posterior, the grids of this package towards right and anterior."""
 
 _POSITION_TOLERANCE_MM = 0.05  # positions are decimal strings that some programs round to a tenth of a millimetre
 _ANGLE_TOLERANCE = 1e-3  # cosines
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep warnings of DICOM libraries away, because they repeat values such as the name of the patient."""
+    logger = logging.getLogger("pydicom")
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
 
 
 def read_dicom(path: Path, keywords: Sequence[str] = (), *, pixels: bool = True) -> Dataset:
@@ -47,7 +64,8 @@ def read_dicom(path: Path, keywords: Sequence[str] = (), *, pixels: bool = True)
     if not path.is_file():
         raise ImageFileError(f"{path}: no such file; correct the path")
     try:
-        return dcmread(path, specific_tags=list(keywords) or None, stop_before_pixels=not pixels)
+        with quiet():
+            return dcmread(path, specific_tags=list(keywords) or None, stop_before_pixels=not pixels)
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, NotImplementedError) as error:
         kind = type(error).__name__
         raise ImageFileError(
