@@ -16,10 +16,61 @@ from regrowth.growth.record import TreatmentRecord
 from regrowth.growth.scorecard import ScoreCard
 from regrowth.growth.series import Forecast, VolumeSeries
 
-__all__ = ["CHOSEN", "CohortForecast", "PatientForecast", "progression_time"]
+__all__ = ["CHOSEN", "COLUMNS", "CohortForecast", "PatientForecast", "progression_time"]
 
 CHOSEN = "chosen forecaster"
 """Name under which that is scored which other patients had chosen for a patient."""
+
+_ABOUT = {
+    "participant_id": "name of the participant",
+    "status": "ok, or why there is no value",
+    "model": "forecaster or growth law",
+    "role": "chosen: what is used for this patient; baseline: what it is compared with",
+    "forecaster": "forecaster that the other patients chose",
+    "day": "day of the forecast, on the day count of the exams; days",
+    "days_ahead": "days beyond the last exam; days",
+    "median_ml": "median of the forecast volume; ml",
+    "lower_ml": "lower end of the interval that was calibrated on other patients; n/a where none could be; ml",
+    "upper_ml": "upper end of the interval that was calibrated on other patients; n/a where none could be; ml",
+    "coverage": "share of such intervals that hold the volume, as promised; 1",
+    "n_calibration": "other patients that the interval was calibrated on",
+    "reason": "why a value is missing or should be read with care",
+    "n_scans": "exams that the forecast stands on",
+    "last_day": "day of the last of them; days",
+    "last_ml": "volume at the last of them; ml",
+    "horizon_day": "last day of the forecast, which median_ml, lower_ml and upper_ml are of; days",
+    "progression_ml": "volume that counts as progression; ml",
+    "progression_probability": "probability to exceed it by horizon_day, from calibrated quantiles; 1",
+    "progression_bound": "at least or at most, where the probability lies beyond the outermost quantile",
+    "progression_median_days": "days from the last exam until the median exceeds it; n/a: not by horizon_day; days",
+    "progression_earliest_days": "days from the last exam until the upper end exceeds it; n/a: not by horizon_day; days",
+    "progression_latest_days": "days from the last exam until the lower end exceeds it; n/a: not by horizon_day; days",
+    "progression_status": "ok, passed (above it at the last exam), no_threshold, not_calibrated or no_forecast",
+    "backtest_day": "day of the last exam, which was foretold from the earlier ones; days",
+    "backtest_observed_ml": "volume at the last exam; ml",
+    "backtest_median_ml": "median foretold for it; ml",
+    "backtest_lower_ml": "lower end of the calibrated interval foretold for it; ml",
+    "backtest_upper_ml": "upper end of the calibrated interval foretold for it; ml",
+    "notes": "what was left out or assumed",
+    "parameter": "parameter, with its unit in the name",
+    "value": "most probable value (parameters) or score (scores)",
+    "posterior_sd_log": "standard deviation of the logarithm in the fit (Laplace); a spread of the model and no interval",
+    "cohort_median": "median of the prior that the other patients taught",
+    "noise_sd_log": "scale of log(measured / model) that the other patients taught",
+    "n_prior_patients": "patients whom the prior was learned from",
+    "measure": "what is measured",
+    "stratum": "what the lesion did: growing, stable, shrinking",
+    "mean_log_crps": "mean continuous ranked probability score of the calibrated log volume over patients; lower is better",
+    "n": "patients",
+    "chosen": "whether it is the forecaster to use",
+}
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    name: dict(zip(("Description", "Units"), text.rsplit("; ", 1), strict=False))
+    if text.rsplit("; ", 1)[-1] in ("ml", "days", "1")
+    else {"Description": text}
+    for name, text in _ABOUT.items()
+}
+"""Column of the tables to its description and unit, as a sidecar gives them."""
 
 _NAN = float("nan")
 _NO_TIME = ThresholdTime(_NAN, _NAN, _NAN, _NAN, _NAN, "no_forecast", "there is no forecast")
@@ -201,12 +252,12 @@ def _crossing_days(series: VolumeSeries, days: np.ndarray, volumes_ml: np.ndarra
 
 
 def _forecast_rows(p: PatientForecast) -> list[dict[str, object]]:
-    start = {"participant_id": f"sub-{p.label}", "status": p.status}
+    start: dict[str, object] = {"participant_id": f"sub-{p.label}", "status": p.status}
     if p.series is None or not p.forecasts:
         return [
             {**start, "model": None, "role": None, "day": None, "days_ahead": None, **_ends(None, 0, p), "reason": p.reason}
         ]
-    rows = []
+    rows: list[dict[str, object]] = []
     for k, forecast in enumerate(p.forecasts):
         for i, day in enumerate(forecast.days):
             row = {**start, "model": forecast.model, "role": "baseline" if k else "chosen", "day": float(day)}

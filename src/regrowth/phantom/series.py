@@ -33,6 +33,8 @@ class SeriesSettings:
         Median days between two follow-ups.
     detection_ml
         A measured volume below this is 0.
+    largest_ml
+        There is no exam after one with a true volume above this, but the second is always made.
     """
 
     stable_share: float = 0.25
@@ -42,6 +44,7 @@ class SeriesSettings:
     most_exams: int = 7
     interval_days: float = 60.0
     detection_ml: float = 0.05
+    largest_ml: float = 120.0
 
     def __post_init__(self) -> None:
         shares = (self.stable_share, self.shrinking_share)
@@ -49,8 +52,8 @@ class SeriesSettings:
             raise ParameterError(f"shares are at least 0 and at most 1 together, not {shares[0]} and {shares[1]}")
         if not 1 <= self.fewest_exams <= self.most_exams:
             raise ParameterError("a patient has at least 1 exam, and at most as many as most_exams says")
-        if not self.noise_sd_log >= 0 or not self.interval_days >= 7 or not self.detection_ml > 0:
-            raise ParameterError("noise is at least 0, exams are at least 7 days apart and the limit of detection is positive")
+        if not self.noise_sd_log >= 0 or not self.interval_days >= 7 or not min(self.detection_ml, self.largest_ml) > 0:
+            raise ParameterError("noise is at least 0, exams are at least 7 days apart and limits of volume are positive")
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,11 @@ def _patient(rng: np.random.Generator, settings: SeriesSettings) -> tuple[list[R
     stop = float(start + 42 + rng.integers(30, 150)) if kind == "growing" else float("inf")
     course = Treatment.fractionated(start, _FRACTIONS, _DOSE_GY, drugs=(DrugCourse(0.0 if kind == "stable" else start, stop),))
     days = _exam_days(rng, settings, start)
-    initial = float(np.clip(np.exp(rng.normal(np.log(12.0), 0.6)), 1, 80))
+    initial = float(np.clip(np.exp(rng.normal(np.log(8.0), 0.6)), 1, 40))
     values = EXPONENTIAL.array(initial_ml=initial, growth_per_day=growth, alpha_per_gy=alpha, drug_kill_per_day=kappa)
+    course_ml = EXPONENTIAL.volumes_ml(values, days, course)
+    kept = max(2, int(np.argmax(course_ml > settings.largest_ml)) + 1) if (course_ml > settings.largest_ml).any() else days.size
+    days = days[:kept]
     true = EXPONENTIAL.volumes_ml(values, np.append(days, days[-1] + 60.0), course)
     measured = true[:-1] * np.exp(settings.noise_sd_log * rng.standard_normal(days.size))
     measured = np.where(measured < settings.detection_ml, 0.0, measured)
