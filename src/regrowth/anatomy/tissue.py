@@ -11,7 +11,17 @@ import numpy as np
 
 from regrowth.anatomy.mixture import TissueMixture, fit_mixture
 from regrowth.errors import GridMismatchError, InputError
-from regrowth.space import AffineMap, DisplacementMap, Grid, Image, Transform, require_same_grid, resample_image
+from regrowth.space import (
+    AffineMap,
+    DisplacementMap,
+    Grid,
+    Image,
+    Transform,
+    bounding_box,
+    distance_to_mm,
+    require_same_grid,
+    resample_image,
+)
 
 __all__ = [
     "TissueProbabilities",
@@ -33,6 +43,9 @@ _READ_MM = 1.5  # the maps of the template are read at least this closely and av
 _NONE = 1e-3  # less tissue than this counts as none
 _LEAST_SEPARATION = 1.0  # of grey and white matter, and of fluid and grey matter, in standard deviations
 _LEAST_SHARE = 0.01  # of the brain, of every tissue
+# Oedema that no mask holds makes white matter as dark as grey. Nearer to a lesion than this the prior has a say in which
+# of the two it is, at the border of the lesion all of it.
+_OEDEMA_MM = 20.0
 _TOLERANCES_MM = (0.1, 0.5)  # of the inverse of a registration; the second for fields that all but fold
 
 
@@ -145,15 +158,16 @@ def tissue_from_template(
     brain, lesion = (None if m is None else _mask(m, grid, n) for m, n in ((brain, "brain mask"), (lesion, "lesion")))
     template = template_tissue(1)
     back, how = _from_template(to_template)
-    white, grey, csf = (_read(a, template.grid, grid, back) for a in (template.white, template.grey, template.csf))
+    room = np.ones(grid.shape, bool) if brain is None else brain if lesion is None else brain | lesion
+    if not room.any():
+        raise InputError("the brain mask is empty; give one that fits the image, or none")
+    white, grey, csf = _read(template, grid, back, bounding_box(room))
     there = white + grey + csf
     if brain is None:
         brain = there >= 0.5
     reached = float((there[brain] > 0).mean()) if brain.any() else 0.0
     if reached == 0:
-        raise InputError(
-            "the brain mask is empty, or the template does not reach it; check that mask, image and transform belong together"
-        )
+        raise InputError("the template does not reach the brain; check that mask, image and transform belong together")
     known = there > _NONE
     share = np.where(known, np.maximum(there, 1e-6), 1)
     white, grey = (np.where(brain & known, a / share, 0) for a in (white, grey))
@@ -168,7 +182,9 @@ def refine_tissue(image: Image, prior: TissueProbabilities, lesion: np.ndarray |
     """Adapt tissue maps to the T1-weighted image of a brain.
 
     Three Gaussians with a spatial prior and a bias field (see `regrowth.anatomy.mixture`) learn the intensities outside of
-    the lesion. Inside of the lesion, where intensities mean something else, the prior stays.
+    the lesion. Inside of the lesion, where intensities mean something else, the prior stays. Around it, where oedema darkens
+    white matter, the prior divides tissue into white and grey: wholly at its border, not at all 20 mm away. What is fluid is
+    taken from the image everywhere outside.
 
     Parameters
     ----------
@@ -212,11 +228,28 @@ def refine_tissue(image: Image, prior: TissueProbabilities, lesion: np.ndarray |
     if doubt:
         return _kept(prior, doubt, quality)
     found = mixture.classified(values, maps, points)
+    if lesion is not None and np.any(lesion):
+        near = np.clip(1 - distance_to_mm(np.asarray(lesion, bool), image.grid)[healthy] / _OEDEMA_MM, 0, 1)
+        found = _blended(found, maps, near)
     csf, grey, white = (np.array(a) for a in (prior.csf, prior.grey, prior.white))
     csf[healthy], grey[healthy], white[healthy] = found.T
     reason = "intensities of this brain (three tissues, bias field) with maps of an average brain (ICBM 152 2009a) as prior"
     quality = {**prior.quality, **quality}
     return TissueProbabilities(white, grey, csf, prior.grid, "template and intensities", False, reason, quality)
+
+
+def _blended(found: np.ndarray, prior: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Divide what is no fluid into grey and white matter partly as the prior (n, 3) does, by its weight (n,)."""
+    matter = 1 - found[:, :1]
+
+    def ratio(p: np.ndarray) -> np.ndarray:
+        total = p[:, 1] + p[:, 2]
+        return np.asarray(np.where(total > _NONE, p[:, 1] / np.maximum(total, _NONE), np.nan))
+
+    own, expected = ratio(found), ratio(prior)
+    own, expected = np.where(np.isnan(own), expected, own), np.where(np.isnan(expected), own, expected)
+    grey = np.nan_to_num((1 - weight) * own + weight * expected, nan=0.5)[:, None]
+    return np.concatenate([found[:, :1], matter * grey, matter * (1 - grey)], axis=1)
 
 
 def _doubt(mixture: TissueMixture) -> str:
@@ -321,15 +354,20 @@ def _mask(mask: np.ndarray, grid: Grid, what: str) -> np.ndarray:
     return np.asarray(mask, bool)
 
 
-def _read(data: np.ndarray, source: Grid, grid: Grid, back: Transform) -> np.ndarray:
-    """Mean of a map of the template over every voxel of a grid, by points at most 1.5 mm apart."""
+def _read(maps: TissueProbabilities, grid: Grid, back: Transform, box: tuple[slice, slice, slice]) -> list[np.ndarray]:
+    """Mean of each map of the template over every voxel of a box, by points at most 1.5 mm apart; 0 outside of the box."""
+    data = np.stack([maps.white, maps.grey, maps.csf], axis=-1)
+    shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
     counts = [max(1, int(np.ceil(s / _READ_MM))) for s in grid.spacing_mm]
-    out = np.zeros(grid.shape, np.float32)
+    total = np.zeros((*shape, 3), np.float32)
     for place in product(*(range(n) for n in counts)):
+        within = [(i + 0.5) / n - 0.5 for i, n in zip(place, counts, strict=True)]
         affine = grid.affine.copy()
-        affine[:3, 3] = grid.world(np.array([(i + 0.5) / n - 0.5 for i, n in zip(place, counts, strict=True)]))
-        out += resample_image(Image(data, source), Grid(grid.shape, affine), back).data
-    return np.asarray(out / np.prod(counts), np.float32)
+        affine[:3, 3] = grid.world(np.array([s.start for s in box]) + within)
+        total += resample_image(Image(data, maps.grid), Grid(shape, affine), back).data
+    out = np.zeros((3, *grid.shape), np.float32)
+    out[:, *box] = np.moveaxis(total / np.prod(counts), -1, 0)
+    return list(out)
 
 
 def _from_template(to_template: Transform) -> tuple[Transform, str]:
