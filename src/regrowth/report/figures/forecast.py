@@ -139,20 +139,22 @@ def forecast_figure(
         if fitted is not None:
             ax.plot(*inside(fitted[0], fitted[1], scale), color=CHOSEN, linewidth=1.2, alpha=0.75, label="fitted to the exams")
         if math.isfinite(threshold_ml) and threshold_ml > 0:
-            ax.axhline(threshold_ml, color=canvas.MUTED, linestyle=(0, (5, 3)), linewidth=1.1, zorder=1)
-            ax.annotate(
-                f"progression: {threshold_ml:.3g} ml",
-                (0.0, threshold_ml),
-                (4, 3),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                fontsize=8,
+            ax.axhline(
+                threshold_ml,
                 color=canvas.MUTED,
+                linestyle=(0, (5, 3)),
+                linewidth=1.1,
+                zorder=1,
+                label=f"progression, {threshold_ml:.3g} ml",
             )
         if usable:
             ax.axvline(series.last_day, color=canvas.HAIRLINE, linewidth=1.0, zorder=0)
+        else:
+            why = f"no forecast: {_why_none(forecasts)}"
+            words_look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5, "color": canvas.MUTED}
+            ax.text(0.99, 0.98, textwrap.fill(why, 80), transform=ax.transAxes, **words_look)
         draw_points(ax, series, scale, observed)
-        scale.apply(ax)
+        scale.apply(ax, room=0.0 if usable else 0.15)
         ax.set(xlim=(low, high), xlabel="days", ylabel=f"volume{f' of {region}' if region else ''} (ml)")
         canvas.quiet(ax)
         draw_legend(ax)
@@ -199,8 +201,11 @@ def cohort_forecast_figure(
         _sheet_legend(figure, shown)
         if title:
             figure.suptitle(textwrap.shorten(title, 90, placeholder=" …"), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        figure.supxlabel("days", fontsize=9)
-        figure.supylabel("volume (ml)", fontsize=9)
+        for n, ax in enumerate(axes.flat[: len(shown)]):
+            if n + columns >= len(shown):
+                ax.set_xlabel("days", fontsize=8)
+            if n % columns == 0:
+                ax.set_ylabel("volume (ml)", fontsize=8)
         left_out = len(panels) - len(shown)
         banded = sum(p.forecast is not None and is_known(p.forecast) and has_band(p.forecast) for p in shown)
         caption = (
@@ -213,6 +218,10 @@ def cohort_forecast_figure(
         if left_out:
             caption += f"{left_out} further patients are left out. "
         return canvas.finish(figure, "svg", name, caption.strip(), _GOOD, _FAILURE, synthetic=synthetic)
+
+
+def _why_none(forecasts: Sequence[Forecast]) -> str:
+    return (forecasts[0].reason or forecasts[0].status) if forecasts else "none was made"
 
 
 def _caption(
@@ -228,8 +237,7 @@ def _caption(
 ) -> str:
     parts = [f"{title or 'Forecast'}: {len(series)} measured volume{'s' if len(series) > 1 else ''} (dots)"]
     if chosen is None:
-        why = forecasts[0].reason or forecasts[0].status if forecasts else "none was made"
-        parts.append(f"and no forecast ({why}).")
+        parts.append(f"and no forecast ({_why_none(forecasts)}).")
     else:
         others = [spelt(f.model) for f in forecasts[1:] if is_known(f)]
         beside = f", beside {', '.join(others)} (thin lines)" if others else ""
@@ -259,7 +267,7 @@ def _panel(ax: Axes, panel: ForecastPanel) -> None:
         panel.series.days, np.where(panel.series.volumes_ml > 0, panel.series.volumes_ml, scale.floor), color=canvas.INK, lw=0.7
     )
     draw_points(ax, panel.series, scale, panel.observed, size=4.0, label=False)
-    scale.apply(ax)
+    scale.apply(ax, room=0.25 if panel.note else 0.0)
     ax.set_xlim(*day_range(panel.series, [known] if known else [], panel.observed))
     canvas.quiet(ax)
     ax.tick_params(labelsize=7.5)

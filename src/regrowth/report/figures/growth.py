@@ -21,6 +21,7 @@ from regrowth.report.figures.section_view import (
     SectionView,
     draw_colour_bar,
     draw_crosses,
+    draw_outline,
     lay_probability,
     wash_colours,
 )
@@ -113,11 +114,12 @@ def growth_map_figure(
         colours, norm = wash_colours()
         for ax, place in panels:
             lay_probability(ax, view.cut(chance, place), colours, norm)
-            sheet.contour(ax, view.cut(tumour, place), _TUMOUR, width=1.4)
+            draw_outline(ax, view.cut(tumour, place), _TUMOUR, width=1.4)
             if recurrence is not None:
-                sheet.contour(ax, view.cut(recurrence, place), _RECURRENCE, width=1.4)
+                draw_outline(ax, view.cut(recurrence, place), _RECURRENCE, width=1.4)
         legend = sheet.Legend()
-        legend.line("tumour", _TUMOUR)
+        if tumour.any():
+            legend.line("tumour", _TUMOUR)
         if recurrence is not None and recurrence.any():
             legend.line("recurrence", _RECURRENCE)
         places = view.nearest(origin_mm) if origin_mm is not None else {}
@@ -126,7 +128,7 @@ def growth_map_figure(
         legend.draw(figure)
         draw_colour_bar(figure, colours, norm)
         caption = _map_caption(title, chance, tumour, recurrence, [d for _, _, d in places.values()])
-        return canvas.finish(figure, "png", name, caption, _GOOD_MAP, _FAILURE_MAP, synthetic=synthetic)
+        return canvas.finish(figure, "png", name, caption, _GOOD_MAP, _FAILURE_MAP, synthetic=synthetic, colours="all")
 
 
 def plan_figure(
@@ -169,10 +171,11 @@ def plan_figure(
             if recurrence is not None:
                 sheet.fill(ax, view.cut(recurrence, place), _RECURRENCE, 0.55)
             sheet.contour(ax, view.cut(standard.mask, place), _STANDARD, width=1.6)
-            sheet.contour(ax, view.cut(model.mask, place), _MODEL, width=1.6, style="dashed")
+            sheet.contour(ax, view.cut(model.mask, place), _MODEL, width=1.9, style="dashed")
             sheet.contour(ax, view.cut(tumour, place), _TUMOUR, width=1.1)
         legend = sheet.Legend()
-        legend.line("tumour", _TUMOUR)
+        if tumour.any():
+            legend.line("tumour", _TUMOUR)
         if recurrence is not None and recurrence.any():
             legend.patch("recurrence", _RECURRENCE, 0.8)
         if standard.mask.any():
@@ -181,7 +184,7 @@ def plan_figure(
             legend.line(f"{model.name}, {model.volume_ml:.0f} ml", _MODEL, "--")
         legend.draw(figure)
         caption = _plan_caption(title, tumour, (standard, model), recurrence)
-        return canvas.finish(figure, "png", name, caption, _GOOD_PLAN, _FAILURE_PLAN, synthetic=synthetic)
+        return canvas.finish(figure, "png", name, caption, _GOOD_PLAN, _FAILURE_PLAN, synthetic=synthetic, colours="all")
 
 
 def coverage_figure(
@@ -236,7 +239,7 @@ def coverage_figure(
         ax.set(xlim=(0, top), ylim=(-2, 104), xlabel="treated volume (ml)", ylabel="recurrence covered (%)")
         ax.set_title(textwrap.shorten(title, 90, placeholder=" …"), loc="left", fontsize=10.5, fontweight="bold")
         _wrapped_legend(ax)
-        caption = _coverage_caption(title, curves, shown, placed)
+        caption = _coverage_caption(title, curves, shown, placed, [n for n in marks if n not in placed])
         return canvas.finish(figure, "svg", name, caption, _GOOD_CURVE, _FAILURE_CURVE, synthetic=synthetic)
 
 
@@ -266,6 +269,8 @@ def calibration_figure(
     shown = {n: c for n, c in calibrations.items() if c.n > 0}
     if not shown:
         raise ParameterError(f"{title}: no calibration has voxels; leave the figure out")
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     with canvas.drawing():
         figure, axes = canvas.new_chart(7.6, 4.9, [3.2, 1.0], sharex=True)
         ax, beneath = axes[:, 0]
@@ -274,11 +279,13 @@ def calibration_figure(
             colour, style = _LINES[n % len(_LINES)], _STYLES[n % len(_STYLES)]
             full = np.asarray(c.counts) > 0
             x, y = 100 * np.asarray(c.mean_probability)[full], 100 * np.asarray(c.observed_share)[full]
-            words = f"{label} (calibration error {c.error:.3f})"
+            words = f"{label}\n(calibration error {c.error:.3f})"
             ax.plot(x, y, style, color=colour, linewidth=1.6, marker="os^Dv"[n % 5], markersize=5, label=words)
             counts = np.where(full, np.asarray(c.counts, float), np.nan)
             beneath.stairs(counts, 100 * np.asarray(c.edges), color=colour, linestyle=style, linewidth=1.4, baseline=None)
         beneath.set_yscale("log")
+        beneath.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+        beneath.yaxis.set_minor_formatter(NullFormatter())
         beneath.set(xlabel="probability that the map gives (%)", ylabel="voxels")
         ax.set(xlim=(-2, 102), ylim=(-2, 102), ylabel="voxels that became tumour (%)")
         for part in (ax, beneath):
@@ -342,7 +349,7 @@ def _volume_axis(curves: Iterable[CoverageCurve], marks: Iterable[tuple[float, f
 
 def _wrapped_legend(ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
-    words = [textwrap.fill(label, 28) for label in labels]
+    words = ["\n".join(textwrap.fill(line, 28) for line in label.splitlines()) for label in labels]
     ax.legend(handles, words, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.3, borderaxespad=0.0)
 
 
@@ -351,6 +358,7 @@ def _coverage_caption(
     curves: Mapping[str, CoverageCurve],
     shown: Mapping[str, CoverageCurve],
     marks: Mapping[str, tuple[float, float]],
+    unmarked: Sequence[str],
 ) -> str:
     words = [
         f"{title}: share of the recurrence inside of the likeliest voxels, by {' and '.join(shown)}, against their volume."
@@ -364,6 +372,7 @@ def _coverage_caption(
         if c.outside_share > 0
     ]
     words += [f"{n} has no curve ({c.reason or c.status})." for n, c in curves.items() if n not in shown]
+    words += [f"{n} has no mark: its volume or its coverage is not known." for n in unmarked]
     return " ".join(words)
 
 

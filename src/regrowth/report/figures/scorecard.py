@@ -15,6 +15,7 @@ from regrowth.report.figures import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 __all__ = ["score_figure"]
 
@@ -77,7 +78,7 @@ def score_figure(card: ScoreCard, *, measures: Sequence[str], name: str, title: 
             ax.set_axis_off()
         for ax, (measure, rows) in zip(axes.flat, shown.items(), strict=False):
             _measure(ax, measure, rows, strata, baselines)
-        _legend(figure, strata)
+        _legend(figure, strata, [r for rows in shown.values() for r in rows])
         figure.suptitle(textwrap.shorten(title, 90, placeholder=" …"), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         caption = _caption(title, card, shown, [m for m in measures if m not in shown])
         return canvas.finish(figure, "svg", name, caption, _GOOD, _FAILURE, synthetic=synthetic)
@@ -117,7 +118,9 @@ def _measure(ax: Axes, measure: str, rows: Sequence[Summary], strata: Sequence[s
     better = "→ higher is better" if rule.higher_is_better else "← lower is better"
     if rule.centre == "share":
         better = "nearest to the promised share is best"
-    ax.set_title(f"{rule.label}, {rule.centre}", loc="left", fontsize=9, fontweight="bold")
+    ax.set_title(
+        rule.label if rule.centre == "share" else f"{rule.label}, {rule.centre}", loc="left", fontsize=9, fontweight="bold"
+    )
     ax.set_xlabel(better, fontsize=8.3, color=canvas.MUTED)
 
 
@@ -130,14 +133,16 @@ def _row_label(model: str, row: Summary | None, is_baseline: bool) -> str:
     return words
 
 
-def _legend(figure: object, strata: Sequence[str]) -> None:
+def _legend(figure: Drawing, strata: Sequence[str], rows: Sequence[Summary]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D([], [], color=_STRATUM_LOOKS[s][0], marker=_STRATUM_LOOKS[s][1], markersize=5, linewidth=1.4, label=s)
-        for s in strata
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(strata), fontsize=8.5)  # type: ignore[attr-defined]
+    handles = []
+    for stratum in strata:
+        colour, mark = _STRATUM_LOOKS[stratum]
+        patients = max(r.n + r.n_missing for r in rows if r.stratum == stratum)
+        words = f"{stratum} ({patients} patient{'s' if patients > 1 else ''})"
+        handles.append(Line2D([], [], color=colour, marker=mark, markersize=5, linewidth=1.4, label=words))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(strata), fontsize=8.5)
 
 
 def _caption(title: str, card: ScoreCard, shown: dict[str, list[Summary]], absent: Sequence[str]) -> str:

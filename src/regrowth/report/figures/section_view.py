@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
 
-__all__ = ["LEAST_SHOWN", "Place", "SectionView", "draw_colour_bar", "draw_crosses", "lay_probability", "wash_colours"]
+__all__ = [
+    "LEAST_SHOWN",
+    "Place",
+    "SectionView",
+    "draw_colour_bar",
+    "draw_crosses",
+    "draw_outline",
+    "lay_probability",
+    "wash_colours",
+]
 
 LEAST_SHOWN = 0.05
 """Least probability that is coloured; below it the exam is seen as it is."""
@@ -26,6 +35,7 @@ LEAST_SHOWN = 0.05
 _LEVELS = (LEAST_SHOWN, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _WASH = 0.62  # opacity of the colour
 _SHEET_DPI = 110.0
+_DIMMED = 1.35  # the exam is shown darker than elsewhere, so that colour and lines stand out
 
 _NORMAL: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
 
@@ -76,13 +86,17 @@ class SectionView:
             (X, Y, Z) bool; the close sections are wide enough to show it.
         """
         frame = DisplayFrame.of(image.grid)
-        wanted = interest if interest.any() else extent
+        wanted = next((m for m in (interest, extent) if m.any()), sheet.foreground(image.data))
         both = interest | extent
         box = sheet.head_box(frame, image.data, both)
         near = frame.box(both, 12.0, minimum_mm=80.0)
         planes: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
         whole = tuple(Place(p, largest_section(frame, wanted, p), box) for p in planes)
-        close = tuple(Place("axial", i, near) for i in spread_sections(frame, wanted, 6))
+        indices = spread_sections(frame, wanted, 6)
+        # The spread may step over the one slice that a flat lesion has.
+        most = whole[0].index
+        indices[min(range(len(indices)), key=lambda n: abs(indices[n] - most))] = most
+        close = tuple(Place("axial", i, near) for i in indices)
         return cls(image, frame, whole, close)
 
     def cut(self, data: np.ndarray, place: Place) -> Cut:
@@ -93,7 +107,8 @@ class SectionView:
         """Make the sheet with the exam in grey; give the figure and (axes, place) of every panel."""
         rows = [sheet.Row([self._panel(p) for p in self.whole], 380.0), sheet.Row([self._panel(p) for p in self.close], 200.0)]
         figure, axes = sheet.new_sheet(title, sheet.remark_on(self.frame, self.convention), rows)
-        limits = sheet.grey_range(self.image.data)
+        black, white = sheet.grey_range(self.image.data)
+        limits = black, black + (white - black) * _DIMMED
         panels = list(zip([*axes[0], *axes[1]], [*self.whole, *self.close], strict=True))
         for n, (ax, place) in enumerate(panels):
             first = n <= len(self.whole)
@@ -157,6 +172,12 @@ def lay_probability(ax: Axes, chance: Cut, colours: ListedColormap, norm: Bounda
         ax.imshow(shown, cmap=colours, norm=norm, extent=smooth.extent, **look)
 
 
+def draw_outline(ax: Axes, cut: Cut, colour: str, *, width: float = 1.4) -> None:
+    """Draw the outline of a mask on a dark rim, so that it is seen on every colour."""
+    sheet.contour(ax, cut, "black", width=width + 1.3)
+    sheet.contour(ax, cut, colour, width=width)
+
+
 def draw_colour_bar(figure: Drawing, colours: ListedColormap, norm: BoundaryNorm) -> None:
     """Draw the classes in the line of the legend, as they look over grey brain."""
     width, height = figure.get_size_inches() * _SHEET_DPI
@@ -165,7 +186,7 @@ def draw_colour_bar(figure: Drawing, colours: ListedColormap, norm: BoundaryNorm
     ax.set(xlim=(0, steps), ylim=(0, 1))
     ax.set_axis_off()
     for n in range(steps):
-        ax.fill_between([n, n + 1], 0, 1, color="#8c8c8c", linewidth=0)
+        ax.fill_between([n, n + 1], 0, 1, color="#707070", linewidth=0)
         ax.fill_between([n, n + 1], 0, 1, color=colours(n), alpha=_WASH, linewidth=0)
     for n, level in enumerate(_LEVELS):
         side = "left" if n == 0 else "right" if n == steps else "center"

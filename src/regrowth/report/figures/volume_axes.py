@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = [
     "CHOSEN",
     "OBSERVED",
     "WIDTH_IN",
+    "PlacedEvent",
     "VolumeScale",
     "coverage_words",
     "day_range",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 WIDTH_IN = 9.4
+_PLOT_IN = 6.5  # about what the legend leaves
 _LOG_RANGE = 20.0  # from this ratio of largest to least volume on, the axis is logarithmic
 _BEYOND = 3.0  # how far above everything measured the curve of a lesser forecast may stretch the axis
 CHOSEN = canvas.OKABE_ITO["blue"]
@@ -82,31 +84,29 @@ class VolumeScale:
         if chosen is not None and has_band(chosen):
             extra += [*chosen.volumes_ml[0], *chosen.volumes_ml[-1]]
         near = [v for v in extra if known.min() / _BEYOND <= v <= known.max() * _BEYOND]
-        clipped = [known.max() * _BEYOND for v in extra if v > known.max() * _BEYOND]
+        clipped = [known.max() * _BEYOND for v in extra if known.max() * _BEYOND < v < math.inf]
         values = np.array([*known, *near, *clipped])
         log = bool(values.max() > _LOG_RANGE * values.min())
         # Exams without tumour need room beneath the least measured volume.
         zero = bool((series.volumes_ml == 0).any() or (observed is not None and observed[1] == 0))
-        return (
-            cls(values.min() / (2.5 if zero else 1.4), values.max() * 1.35, True)
-            if log
-            else cls(0.0, values.max() * 1.1, False)
-        )
+        if log:
+            return cls(values.min() / (2.5 if zero else 1.4), values.max() * 1.35, True)
+        return cls(0.0, values.max() * 1.1, False)
 
     @property
     def floor(self) -> float:
         """Where 0 ml is drawn."""
         return self.low if self.log else 0.0
 
-    def apply(self, ax: Axes) -> None:
-        """Set the axis and its numbers."""
+    def apply(self, ax: Axes, room: float = 0.0) -> None:
+        """Set the axis and its numbers; `room` is the share of its height that is added above for words."""
         if not self.log:
-            ax.set_ylim(-0.03 * self.high, self.high)
+            ax.set_ylim(-0.03 * self.high, self.high * (1 + room))
             return
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
         ax.set_yscale("log")
-        ax.set_ylim(self.low / (self.high / self.low) ** 0.03, self.high)
+        ax.set_ylim(self.low / (self.high / self.low) ** 0.03, self.high * (self.high / self.low) ** room)
         decades = math.log10(self.high / self.low)
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=12))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
@@ -142,7 +142,7 @@ def day_range(series: VolumeSeries, forecasts: Sequence[Forecast], observed: tup
     days = [*series.days, *(d for f in forecasts for d in (f.days[0], f.days[-1]))]
     days += [observed[0]] if observed else []
     low, high = float(min(days)), float(max(days))
-    margin = max(0.04 * (high - low), 5.0)
+    margin = max(0.04 * (high - low), 5.0) if high > low else 30.0
     return low - margin, high + margin
 
 
@@ -207,9 +207,9 @@ def draw_points(
 ) -> None:
     """Draw measured volumes, open at the bottom where nothing was seen, and a later reading as a ring."""
     seen = series.volumes_ml > 0
-    ax.plot(
-        series.days[seen], series.volumes_ml[seen], "o", color=canvas.INK, markersize=size, zorder=5, label="measured" * label
-    )
+    if seen.any():
+        words = "measured" * label
+        ax.plot(series.days[seen], series.volumes_ml[seen], "o", color=canvas.INK, markersize=size, zorder=5, label=words)
     if (~seen).any():
         marks: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": canvas.INK, "markersize": size, "clip_on": False}
         bottom = np.full(int((~seen).sum()), scale.floor)
@@ -222,67 +222,91 @@ def draw_points(
             "clip_on": False,
         }
         value = observed[1] if observed[1] > 0 else scale.floor
-        words = "later reading, not used" if observed[1] > 0 else "later reading, not used (0 ml)"
+        words = f"later reading, not used{'' if observed[1] > 0 else ' (0 ml)'}"
         ax.plot([observed[0]], [value], "o", markersize=size * 1.7, zorder=6, label=words * label, **ring)
 
 
-def event_rows(events: Sequence[TreatmentEvent], low: float, high: float) -> list[list[TreatmentEvent]]:
-    """Events in as few rows as keep their words apart; each kind has rows of its own."""
-    rows: list[list[TreatmentEvent]] = []
+@dataclass(frozen=True)
+class PlacedEvent:
+    """An event where it is drawn: its bar, its words, and the days that both take up.
+
+    Parameters
+    ----------
+    event
+        What was done.
+    start, stop
+        First and last day as far as the axis reaches.
+    at
+        Day that the words are written at.
+    side
+        Side of the words that is held there.
+    taken
+        Days from which to which nothing else fits in the row.
+    """
+
+    event: TreatmentEvent
+    start: float
+    stop: float
+    at: float
+    side: Literal["left", "right"]
+    taken: tuple[float, float]
+
+    @classmethod
+    def of(cls, event: TreatmentEvent, low: float, high: float) -> PlacedEvent:
+        """Place the words after the bar, before it where they would leave the axis."""
+        start, stop = min(max(event.day, low), high), min(max(event.stop_day, low), high)
+        length = 0.07 * (len(_event_words(event, low, high)) + 3) / _PLOT_IN * (high - low)
+        if event.stop_day < low or stop + length <= high or (start - length < low and event.day <= high):
+            return cls(event, start, stop, stop, "left", (start, stop + length))
+        return cls(event, start, stop, start, "right", (start - length, stop))
+
+
+def event_rows(events: Sequence[TreatmentEvent], low: float, high: float) -> list[list[PlacedEvent]]:
+    """Give events in as few rows as keep their words apart; each kind has rows of its own."""
+    rows: list[list[PlacedEvent]] = []
     for kind in ("surgery", "radiotherapy", "drug"):
-        own: list[list[TreatmentEvent]] = []
+        own: list[list[PlacedEvent]] = []
         for event in sorted(e for e in events if e.kind == kind):
-            start = _place(event, low, high)[0]
-            free = next((r for r in own if _words_end(r[-1], low, high) <= start), None)
+            placed = PlacedEvent.of(event, low, high)
+            left, right = placed.taken
+            free = next((r for r in own if all(right <= o.taken[0] or left >= o.taken[1] for o in r)), None)
             if free is None:
-                own.append([event])
+                own.append([placed])
             else:
-                free.append(event)
+                free.append(placed)
         rows += own
     return rows
 
 
-def _place(event: TreatmentEvent, low: float, high: float) -> tuple[float, float]:
-    """First and last day as far as the axis reaches."""
-    return min(max(event.day, low), high), min(max(event.stop_day, low), high)
-
-
 def _event_words(event: TreatmentEvent, low: float, high: float) -> str:
+    day = f"{event.day:.0f}".replace("-", "\N{MINUS SIGN}")
     if event.stop_day < low:
-        return f"◂ {event.label} (day {event.day:.0f})"
-    if event.day > high:
-        return f"{event.label} (day {event.day:.0f}) ▸"
-    return event.label
+        return f"◂ {event.label} (day {day})"
+    return f"{event.label} (day {day}) ▸" if event.day > high else event.label
 
 
-def _words_end(event: TreatmentEvent, low: float, high: float) -> float:
-    letters = len(_event_words(event, low, high)) + 3
-    return _place(event, low, high)[1] + 0.068 * letters / (WIDTH_IN - 3.0) * (high - low)
-
-
-def draw_events(ax: Axes, below: Axes, rows: Sequence[Sequence[TreatmentEvent]], low: float, high: float) -> None:
-    """Draw the treatment above the chart and, faintly, through it."""
+def draw_events(ax: Axes, below: Axes, rows: Sequence[Sequence[PlacedEvent]], low: float, high: float) -> None:
+    """Draw the treatment above the chart; surgery and radiotherapy go on faintly through it."""
     for y, row in enumerate(rows):
-        for event in row:
-            start, stop = _place(event, low, high)
-            colour = _EVENT_COLOURS[event.kind]
-            out = event.stop_day < low or event.day > high
-            late = start > low + 0.72 * (high - low)
-            if not out and stop > start:
-                ax.plot([start, stop], [y, y], color=colour, linewidth=6.5, solid_capstyle="butt")
-                below.axvspan(start, stop, color=colour, alpha=0.08, linewidth=0, zorder=0)
-            elif not out:
-                ax.plot([start], [y], "D", color=colour, markersize=5.5)
-                below.axvline(start, color=colour, linewidth=1.0, linestyle=":", zorder=0)
-            at, side, gap = (start, "right", -7) if late else (stop, "left", 7)
+        for placed in row:
+            event, colour = placed.event, _EVENT_COLOURS[placed.event.kind]
+            inside_axis = event.stop_day >= low and event.day <= high
+            if inside_axis and placed.stop > placed.start:
+                ax.plot([placed.start, placed.stop], [y, y], color=colour, linewidth=6.5, solid_capstyle="butt")
+                if event.kind == "radiotherapy":
+                    below.axvspan(placed.start, placed.stop, color=colour, alpha=0.12, linewidth=0, zorder=0)
+            elif inside_axis:
+                ax.plot([placed.start], [y], "D", color=colour, markersize=5.5)
+                below.axvline(placed.start, color=colour, linewidth=1.1, linestyle=":", zorder=0)
+            gap = 0 if not inside_axis else 7 if placed.side == "left" else -7
+            look: dict[str, Any] = {"ha": placed.side, "va": "center", "fontsize": 8}
             ax.annotate(
                 _event_words(event, low, high),
-                (at, y),
-                (0 if out else gap, 0),
+                (placed.at, y),
+                (gap, 0),
                 textcoords="offset points",
-                ha=side,
-                va="center",
-                fontsize=8,
+                annotation_clip=False,
+                **look,
             )
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_axis_off()
@@ -291,8 +315,12 @@ def draw_events(ax: Axes, below: Axes, rows: Sequence[Sequence[TreatmentEvent]],
 def draw_legend(ax: Axes) -> None:
     """Write the legend beside the chart, what was measured first."""
     handles, labels = ax.get_legend_handles_labels()
-    first = [n for n, label in enumerate(labels) if label.startswith(("measured", "later"))]
-    order = first + [n for n in range(len(labels)) if n not in first]
+    first = ("measured", "later", "fitted")
+    order = sorted(
+        range(len(labels)), key=lambda n: next((k for k, w in enumerate(first) if labels[n].startswith(w)), len(first))
+    )
+    if not order:
+        return
     wrapped = [textwrap.fill(labels[n], 27) for n in order]
     ax.legend(
         [handles[n] for n in order], wrapped, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.3, borderaxespad=0.0
