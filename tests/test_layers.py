@@ -124,7 +124,7 @@ def _allowed(module: str, here: str, there: str) -> bool:
     if (here, there) in SIBLINGS:
         return True
     if (here, there) == ("phantom", "io"):
-        return module == "regrowth/phantom/dataset.py"
+        return module in ("regrowth/phantom/dataset.py", "regrowth/phantom/radiotherapy.py")
     if LEVEL[here] == LEVEL[there]:
         return LEVEL[here] == 0 or (here, there) in (("importers", "io"), ("cli", "viewer"))
     return LEVEL[there] < LEVEL[here]
