@@ -255,7 +255,9 @@ def test_a_point_between_slices_says_how_far_it_is(scene: Scene):
 
 
 def test_a_point_outside_of_the_picture_has_no_cross(scene: Scene):
-    assert not SectionView.around(scene.reference, scene.tumour, scene.tumour).nearest((900.0, 900.0, 900.0))
+    view = SectionView.around(scene.reference, scene.tumour, scene.tumour)
+    assert not view.nearest((900.0, 900.0, 900.0))
+    assert not view.nearest((NAN, NAN, NAN))
     far = growth_map_figure(
         scene.reference, scene.probability, scene.tumour, name="m", title="Map", origin_mm=(900.0, 900.0, 900.0)
     )

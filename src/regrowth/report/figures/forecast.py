@@ -252,7 +252,8 @@ def _caption(
     if treated:
         parts.append("Treatment stands above the chart.")
     if scale.log:
-        parts.append("The axis of volumes is logarithmic; 0 ml stands at its lower end.")
+        zero = (series.volumes_ml == 0).any() or (observed is not None and observed[1] == 0)
+        parts.append(f"The axis of volumes is logarithmic{'; 0 ml stands at its lower end' * bool(zero)}.")
     return " ".join(parts)
 
 

@@ -12,6 +12,7 @@ from regrowth.growth.case_scores import MEASURES
 from regrowth.growth.scorecard import STRATA, ScoreCard, Summary
 from regrowth.report import content
 from regrowth.report.figures import canvas
+from regrowth.report.figures.volume_axes import spelt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +126,7 @@ def _measure(ax: Axes, measure: str, rows: Sequence[Summary], strata: Sequence[s
 
 
 def _row_label(model: str, row: Summary | None, is_baseline: bool) -> str:
-    words = textwrap.fill(model.replace("_", " "), 24)
+    words = textwrap.fill(spelt(model), 24)
     if is_baseline:
         words += "\n(baseline)"
     if row is not None:
@@ -157,11 +158,12 @@ def _caption(title: str, card: ScoreCard, shown: dict[str, list[Summary]], absen
         if c.measure in shown and c.stratum == "all" and c.model not in {o.baseline for o in card.comparisons}
     ]
     for verdict, what in (("loses to the baseline", "Worse than a baseline"), ("beats the baseline", "Better than a baseline")):
-        found = [
-            f"{_spelt(c.model)} than {_spelt(c.baseline)} ({MEASURES[c.measure].label})" for c in whole if verdict in c.verdict
-        ]
+        found: dict[str, list[str]] = {}
+        for n in (n for n in whole if verdict in n.verdict):
+            found.setdefault(f"{spelt(n.model)} than {spelt(n.baseline)}", []).append(_short(n.measure))
         if found:
-            words.append(f"{what} over all patients: {'; '.join(found)}.")
+            listed = "; ".join(f"{pair} ({', '.join(measures)})" for pair, measures in found.items())
+            words.append(f"{what} over all patients: {listed}.")
     if whole and len(words) == 1:
         words.append("Over all patients no model is shown to be better or worse than a baseline.")
     if absent:
@@ -169,5 +171,5 @@ def _caption(title: str, card: ScoreCard, shown: dict[str, list[Summary]], absen
     return " ".join(words)
 
 
-def _spelt(model: str) -> str:
-    return model.replace("_", " ")
+def _short(measure: str) -> str:
+    return MEASURES[measure].label.removesuffix(" (ml)").removesuffix(" of the volume")
