@@ -157,7 +157,8 @@ def _without_each(misses: NDArray[np.float64], level: float) -> NDArray[np.float
 def calibrated(forecast: Forecast, last_day: float, bands: Bands) -> Forecast:
     """Give the median of a forecast with the ends of its bands as quantiles; only the median where there is no band.
 
-    Narrower bands lie inside of wider ones: where they do not, the wider one is made wider.
+    Narrower bands lie inside of wider ones: where they do not, the wider one is made wider. Since bands count all that cannot
+    be seen as the limit of detection, a lower end at or below it is 0 ml and no upper end lies below it.
     """
     if forecast.status != "ok" or not bands:
         middle = forecast.median[None] if forecast.status == "ok" else np.full((1, forecast.days.size), np.nan)
@@ -165,6 +166,8 @@ def calibrated(forecast: Forecast, last_day: float, bands: Bands) -> Forecast:
     levels, rows = [0.5], [forecast.median]
     for band in sorted(bands, key=lambda b: b.coverage):
         low, _, high = band.apply(forecast, last_day).volumes_ml
+        low = np.where(low <= band.detection_ml * (1 + 1e-9), 0.0, low)
+        high = np.maximum(high, band.detection_ml)
         levels = [(1 - band.coverage) / 2, *levels, (1 + band.coverage) / 2]
         rows = [np.minimum(low, rows[0]), *rows, np.maximum(high, rows[-1])]
     return Forecast(forecast.days, np.array(levels), np.array(rows), None, forecast.model, "ok", forecast.reason)

@@ -259,6 +259,7 @@ class _Bench:
     overall_bands: Mapping[str, Bands]
     own_choice: Mapping[str, Choice]
     overall: Choice
+    is_external: bool = False
 
     @classmethod
     def of(
@@ -276,7 +277,7 @@ class _Bench:
             text = f"{external.chosen} was chosen in another cohort ({external.source})"
             overall = Choice(external.chosen, {}, {}, external.n_patients, text)
             own_choice = dict.fromkeys(labels, overall)
-            return cls(tests, candidates, coverage, detection_ml, own_bands, overall_bands, own_choice, overall)
+            return cls(tests, candidates, coverage, detection_ml, own_bands, overall_bands, own_choice, overall, True)
         left_out = {c.name: leave_one_out_bands(tests, c.name, coverage, detection_ml) for c in candidates}
         scores = np.array([calibrated_scores(tests, n, bands, detection_ml) for n, bands in left_out.items()]).T
         scores = scores.reshape(len(tests), len(candidates))
@@ -330,17 +331,18 @@ class _Bench:
 
     def notes(self, n_patients: int) -> tuple[str, ...]:
         """Say what the cohort as a whole allowed."""
-        kept = self.overall_bands[self.overall.name]
+        name = self.overall.name
+        kept = self.bands(name, self.tests[0].label) if self.tests else self.overall_bands[name]
         notes = [f"{len(self.tests)} of {n_patients} patients have two usable scans, so that their last scan could be foretold"]
         notes.append(self.overall.reason)
         if self.overall.name in BASELINES:
-            notes.append(f"no growth model is used: the baseline {self.overall.name} is as good or better on these patients")
+            notes.append(f"no growth model is used: the baseline {self.overall.name} is as good or better")
         if not kept:
             notes.append("there are too few other patients to calibrate an interval, so that none is given")
         elif kept[0].coverage < self.coverage - 1e-9:
             notes.append(
-                f"{kept[0].n_patients} patients calibrate an interval of {kept[0].coverage:.0%} at most; "
-                f"{self.coverage:.0%} would need {int(np.ceil(2 / (1 - self.coverage) - 1 - 1e-9))} others"
+                f"{kept[0].n_patients} patients calibrate an interval of {100 * kept[0].coverage:g} % at most; "
+                f"{100 * self.coverage:g} % would need {int(np.ceil(2 / (1 - self.coverage) - 1 - 1e-9))} others"
             )
         if self.tests:
             spans = [t.day - t.known.last_day for t in self.tests]
@@ -348,6 +350,7 @@ class _Bench:
                 f"the back-tests reach {np.median(spans):.0f} days ahead in the median and {max(spans):.0f} at most; "
                 "beyond, intervals widen with the square root of time"
             )
+        if self.tests and kept and not self.is_external:
             notes.append(
                 "over all patients together such intervals cover the promised share by construction; strata and new cohorts "
                 "tell more"

@@ -115,7 +115,7 @@ def _patient(rng: np.random.Generator, settings: SeriesSettings) -> tuple[list[R
     if settings.stable_share <= drawn < settings.stable_share + settings.shrinking_share:
         kind = "shrinking"
     start = float(rng.integers(14, 36))
-    growth = float(np.exp(rng.normal(np.log(0.012), 0.35)))
+    growth = float(np.exp(rng.normal(np.log(0.009), 0.35)))
     alpha = float(np.exp(rng.normal(np.log(0.012), 0.3)))
     factor = {"growing": rng.uniform(0.3, 0.8), "stable": 1.0, "shrinking": rng.uniform(1.3, 1.7)}[kind]
     if kind == "stable":

@@ -116,8 +116,8 @@ def _what_is_said(p: PatientForecast, region: str) -> str:
     if not p.n_calibration:
         return f"{words} There is no interval: too few other patients could be foretold to calibrate one."
     return (
-        f"{words} The interval promises to hold the volume of {p.coverage:.0%} of patients like the {p.n_calibration} that it "
-        "was calibrated on; further treatment that is not recorded is not foreseen."
+        f"{words} The interval promises to hold the volume of {100 * p.coverage:g} % of patients like the "
+        f"{p.n_calibration} that it was calibrated on; further treatment that is not recorded is not foreseen."
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from regrowth.clinical import Patient, Session
-from regrowth.errors import RegrowthError
+from regrowth.errors import InputError, RegrowthError
 from regrowth.growth.cohort_forecast import forecast_cohort
 from regrowth.growth.cohort_model import CohortModel
 from regrowth.growth.cohort_results import COLUMNS, CohortForecast
@@ -84,8 +84,7 @@ def _compute(task: Task) -> None:
         regions[label] = column.removesuffix("_ml").replace("_", " ")
         if series.status != "ok":
             task.log.warning("%s: %s", label, series.reason)
-    path = task.given("cohort model")
-    external = CohortModel.from_dict(read_json(path)) if path is not None else None
+    external = _external(task)
     found = forecast_cohort(patients, parameters, external=external)
     _write_tables(task, found, external)
     shown = sorted({r for p in found.patients if p.forecasts and (r := regions[p.label])})
@@ -101,6 +100,17 @@ def _compute(task: Task) -> None:
         write_json({"sections": [section_values(section)]}, task.outputs[f"sections {forecast.label}"])
 
 
+def _external(task: Task) -> CohortModel | None:
+    """Read the model of another cohort, if one is to be used."""
+    path = task.given("cohort model")
+    if path is None:
+        return None
+    try:
+        return CohortModel.from_dict(read_json(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def _series(
     facts: Mapping[str, Any], rows: Sequence[Mapping[str, str]], columns: Sequence[str], treatment: Path | None
 ) -> tuple[str, PatientSeries]:
@@ -110,7 +120,8 @@ def _series(
     try:
         record = patient_record(Patient(label, sessions, facts["clinical"], treatment))
     except RegrowthError as error:
-        return "", PatientSeries(label, None, status="invalid_treatment", reason=str(error))
+        reason = str(error).replace(str(treatment), treatment.name) if treatment else str(error)
+        return "", PatientSeries(label, None, status="invalid_treatment", reason=reason)
     # One region for all exams of a patient: the one that most of them have, of equal ones the first in order.
     counts = {c: sum(math.isfinite(number(r.get(c))) for r in rows) for c in columns}
     column = max(columns, key=lambda c: (counts[c], -columns.index(c)))
@@ -136,7 +147,8 @@ def _write_tables(task: Task, found: CohortForecast, external: CohortModel | Non
         write_tsv(
             rows, task.outputs[name], columns=None if rows else ["participant_id" if name != "timechoice" else "forecaster"]
         )
-        task.describe(name, **{c: COLUMNS[c] for row in rows[:1] for c in row if c in COLUMNS})
+        # Not by `describe`, whose own argument has the name of a column.
+        task.metadata.setdefault(name, {}).update({c: COLUMNS[c] for row in rows[:1] for c in row if c in COLUMNS})
     model = found.model
     values = model.as_dict() if model else {"format": None, "reason": "no patient has two usable scans with a tumour"}
     write_json(values, task.outputs["model"])
