@@ -372,21 +372,21 @@ def test_the_order_of_patients_and_rows_does_not_change_a_fit(tmp_path):
     ("exams", "status", "reason"),
     [
         ([(0, 3)], "one_scan", "one scan tells nothing about growth"),
-        ([(0, 3), (0, 4)], "equal_days", "two exams are on day 0"),
+        ([(0, 3), (0, 4)], "invalid_series", "on day 0"),
         ([(0, 0), (30, 0)], "no_tumour", "0 at all scans"),
         ([(0, 3), (30, 3), (60, 3)], "ok", "all volumes are equal"),
         ([(0, 3), (30, 0), (60, 4)], "ok", "upper limits"),
-        ([(0, "n/a"), (30, "n/a")], "no_volume", "no exam has a volume"),
+        ([(0, "n/a"), (30, "n/a")], "no_scan", "no exam has a volume"),
         ([(0, 3), (30, "n/a"), (60, 4)], "ok", "1 exam(s) without a volume"),
     ],
 )
 def test_a_series_with_little_to_say_gets_a_status_and_a_reason(tmp_path, exams, status, reason):
     table = volumes(tmp_path / "v.tsv", [("p", *exam) for exam in exams] + [("other", 0, 1), ("other", 50, 2)])
     rows = regrowth.fit_growth_table(table, tmp_path / "f.tsv", models="exponential")
-    mine = [r for r in rows if r["participant_id"] == "p"]
+    mine = [r for r in rows if r["participant_id"] == "sub-p"]
     assert {r["status"] for r in mine} == {status}
     assert reason in mine[0]["reason"]
-    assert any(r["participant_id"] == "other" and r["status"] == "ok" for r in rows)
+    assert any(r["participant_id"] == "sub-other" and r["status"] == "ok" for r in rows)
     if status != "ok":
         assert [r["map_value"] for r in mine] == [None]
 

@@ -33,7 +33,9 @@ _HOMES = {
     "Transform": "regrowth.space",
     "analyse": "regrowth.api",
     "fit_growth_table": "regrowth.api",
+    "forecast_growth_table": "regrowth.api",
     "label_scheme": "regrowth.labels",
+    "learn_growth": "regrowth.api",
     "locate": "regrowth.api",
     "map_growth": "regrowth.api",
     "measure": "regrowth.api",
@@ -46,6 +48,7 @@ _HOMES = {
     "score_growth": "regrowth.api",
     "simulate": "regrowth.api",
     "simulate_tumour": "regrowth.api",
+    "synthesise_growth": "regrowth.api",
     "transitions": "regrowth.api",
     "write_phantom": "regrowth.phantom.dataset",
 }
@@ -70,7 +73,9 @@ __all__ = [
     "__version__",
     "analyse",
     "fit_growth_table",
+    "forecast_growth_table",
     "label_scheme",
+    "learn_growth",
     "locate",
     "map_growth",
     "measure",
@@ -83,6 +88,7 @@ __all__ = [
     "score_growth",
     "simulate",
     "simulate_tumour",
+    "synthesise_growth",
     "transitions",
     "write_phantom",
 ]
@@ -92,6 +98,8 @@ if TYPE_CHECKING:
     from regrowth.api import (
         analyse,
         fit_growth_table,
+        forecast_growth_table,
+        learn_growth,
         locate,
         map_growth,
         measure,
@@ -104,6 +112,7 @@ if TYPE_CHECKING:
         score_growth,
         simulate,
         simulate_tumour,
+        synthesise_growth,
         transitions,
     )
     from regrowth.errors import RegrowthError

@@ -1,6 +1,6 @@
 """What most users need from Python; the same functions stand behind the command line, and everything takes plain paths."""
 
-from regrowth.api.growth import fit_growth_table
+from regrowth.api.growth import fit_growth_table, forecast_growth_table, learn_growth, synthesise_growth
 from regrowth.api.growth_plan import plan_treatment
 from regrowth.api.growth_scores import run_growth_container, score_growth
 from regrowth.api.growth_space import map_growth, simulate_tumour
@@ -11,6 +11,8 @@ from regrowth.api.tables import analyse, respond, simulate, transitions
 __all__ = [
     "analyse",
     "fit_growth_table",
+    "forecast_growth_table",
+    "learn_growth",
     "locate",
     "map_growth",
     "measure",
@@ -23,5 +25,6 @@ __all__ = [
     "score_growth",
     "simulate",
     "simulate_tumour",
+    "synthesise_growth",
     "transitions",
 ]

@@ -1,152 +1,33 @@
-"""Growth in time on plain tables: fit growth laws to series of volumes."""
+"""Growth in time on plain tables: fit growth laws, forecast a cohort, learn from it for another, make one up."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from regrowth.api.growth_columns import growth_dictionary
-from regrowth.errors import InputError, ParameterError
-from regrowth.growth.cohort_model import CohortModel
+from regrowth.api import growth_files as files
+from regrowth.api.growth_columns import GROWTH_COLUMNS, growth_dictionary
+from regrowth.api.growth_volumes import read_cohort_model, read_volume_table
+from regrowth.errors import ParameterError
+from regrowth.growth.cohort_forecast import forecast_cohort, learn_cohort_model
+from regrowth.growth.cohort_results import COLUMNS, CohortForecast
 from regrowth.growth.fit import GrowthFit, ParameterPrior, fit_growth
 from regrowth.growth.models import GrowthModel, growth_model
 from regrowth.growth.parameters import GrowthParameters
+from regrowth.growth.patient_series import PatientSeries, usable_series
 from regrowth.growth.posterior import sample_posterior
-from regrowth.growth.record import TreatmentRecord
-from regrowth.growth.series import VolumeSeries
-from regrowth.io.tables import read_json, read_tsv, write_json, write_tsv
-from regrowth.io.treatment import read_treatments
+from regrowth.io.tables import write_json, write_tsv
+from regrowth.report import Section
 
-__all__ = ["PatientTable", "VolumeTable", "fit_growth_table", "read_cohort_model", "read_volume_table"]
+__all__ = ["fit_growth_table", "forecast_growth_table", "learn_growth", "synthesise_growth"]
 
 Rows = list[dict[str, Any]]
-_LARGEST_DAY = 36525.0  # a hundred years: days of spreadsheets (since 1900) and dates written as numbers lie above
-_EMPTY = ("", "n/a", "nan")
-
-
-@dataclass(frozen=True, eq=False)
-class PatientTable:
-    """Rows of one patient: what was measured and what was done.
-
-    Parameters
-    ----------
-    label
-        Name without ``sub-``.
-    days, volumes_ml
-        (n,) in the order of the table; exams without a volume are left out.
-    record
-        Treatment.
-    notes
-        What was left out.
-    """
-
-    label: str
-    days: tuple[float, ...]
-    volumes_ml: tuple[float, ...]
-    record: TreatmentRecord
-    notes: tuple[str, ...]
-
-    @property
-    def problem(self) -> tuple[str, str]:
-        """Why no series can be made of it, as status and reason; both empty when it can."""
-        if not self.days:
-            return "no_volume", "no exam has a volume"
-        same = sorted({day for day in self.days if self.days.count(day) > 1})
-        if same:
-            return "equal_days", f"two exams are on day {same[0]:g}; keep one of them or give their mean volume"
-        return "", ""
-
-    def series(self) -> VolumeSeries:
-        """Make the series; raises `ParameterError` where `problem` names one."""
-        return VolumeSeries(np.array(self.days), np.array(self.volumes_ml), self.label)
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeTable:
-    """A table of volumes, patient by patient, in the order of the table."""
-
-    patients: tuple[PatientTable, ...]
-    synthetic: bool
-
-
-def read_volume_table(table: str | Path, treatment: str | Path | None = None, *, column: str = "volume_ml") -> VolumeTable:
-    """Read volumes, and treatment if there is a table of it.
-
-    Parameters
-    ----------
-    table
-        TSV with one row per exam: ``participant_id``, ``day`` and `column`.
-    treatment
-        TSV of `regrowth.io.treatment` with a column ``participant_id``.
-    column
-        Column of the volume, ml, such as ``CE_core_ml`` of a run's ``group/volumes.tsv``.
-
-    Raises
-    ------
-    InputError
-        If a table cannot be read, a column is missing, a day is a date, a volume is negative or no number, or the treatment
-        belongs to none of the patients.
-    """
-    path = Path(table)
-    rows = read_tsv(path)
-    if not rows:
-        raise ParameterError(f"{path}: there are no exams; it needs one row per exam")
-    absent = [c for c in ("participant_id", "day", column) if c not in rows[0]]
-    if absent:
-        known = f"; columns of volumes are {', '.join(c for c in rows[0] if c.endswith('_ml')) or 'none'}"
-        raise ParameterError(
-            f"{path}: lacks the column(s) {', '.join(absent)}; it needs participant_id, day and {column}"
-            + (known if column in absent else "")
-        )
-    found: dict[str, list[tuple[float, float]]] = {}
-    missing: dict[str, int] = {}
-    for number, row in enumerate(rows, start=2):
-        label = row["participant_id"].removeprefix("sub-")
-        if label.lower() in _EMPTY:
-            raise ParameterError(f"{path}, row {number}: has no participant_id")
-        exams = found.setdefault(label, [])
-        day = _number(row, "day", f"{path}, row {number}", "days from the first exam, not a date")
-        volume = _number(row, column, f"{path}, row {number}", "ml")
-        if math.isnan(day) or abs(day) > _LARGEST_DAY:
-            raise ParameterError(
-                f"{path}, row {number}: day is {row['day']!r}; write days from the first exam as a number, not a date"
-            )
-        if volume < 0:
-            raise ParameterError(f"{path}, row {number}: {column} is {volume:g}; a volume is at least 0, n/a if it failed")
-        if math.isnan(volume):
-            missing[label] = missing.get(label, 0) + 1
-        else:
-            exams.append((day, volume))
-    records = {} if treatment is None else read_treatments(Path(treatment))
-    if records and not set(records) & set(found):
-        raise ParameterError(f"{treatment}: names none of the patients of {path}; check participant_id in both")
-    patients = []
-    for label, exams in found.items():
-        left_out = missing.get(label, 0)
-        notes = (f"{left_out} exam(s) without a volume are left out",) if left_out else ()
-        days, volumes = (tuple(values) for values in zip(*exams, strict=True)) if exams else ((), ())
-        patients.append(PatientTable(label, days, volumes, records.get(label, TreatmentRecord()), notes))
-    return VolumeTable(tuple(patients), any(r.get("synthetic", "").lower() in ("true", "1") for r in rows))
-
-
-def read_cohort_model(path: str | Path) -> CohortModel:
-    """Read what another cohort taught (`learn_growth`).
-
-    Raises
-    ------
-    InputError
-        If the file is no cohort model.
-    """
-    values = read_json(Path(path))
-    try:
-        return CohortModel.from_dict(values)
-    except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
+_MOST_PATIENTS = 12  # with a section of their own on the page
 
 
 def fit_growth_table(
@@ -199,33 +80,31 @@ def fit_growth_table(
     for patient in volumes.patients:
         for model in models:
             rows += _fit_rows(patient, model, priors.get(model.name), settings)
-    rows = [{**row, "synthetic": True} for row in rows] if volumes.synthetic else rows
+    if volumes.synthetic:
+        rows = [{**row, "synthetic": True} for row in rows]
     out = Path(out)
     write_tsv(rows, out)
     write_json(growth_dictionary({out.stem: rows}), out.with_suffix(".json"))
     return rows
 
 
-def _fit_rows(patient: PatientTable, model: GrowthModel, prior: ParameterPrior | None, settings: GrowthParameters) -> Rows:
-    head: dict[str, Any] = {"participant_id": patient.label, "model": model.name}
+def _fit_rows(patient: PatientSeries, model: GrowthModel, prior: ParameterPrior | None, settings: GrowthParameters) -> Rows:
+    head: dict[str, Any] = {"participant_id": f"sub-{patient.label}", "model": model.name}
     keys = ("n_scans", "first_day", "last_day", "parameter", "map_value", "posterior_median", "posterior_sd_log")
     empty = dict.fromkeys((*keys, "posterior_effective_n", "misfit_log"))
-    notes = [*patient.notes, *patient.record.notes]
-    status, reason = patient.problem
-    if status:
-        return [{**head, "status": status, "reason": "; ".join([reason, *notes]), **empty}]
-    series = patient.series()
-    last_cut = max(patient.record.resections, default=-math.inf)
-    kept = series.days > last_cut
-    if not kept.all():
-        notes.append(
-            f"{int((~kept).sum())} exam(s) up to the resection of day {last_cut:g} are left out: what it left is unknown"
-        )
-    if not kept.any():
-        reason = f"no exam lies after the resection of day {last_cut:g}"
-        return [{**head, "status": "no_scan", "reason": "; ".join([reason, *notes]), **empty}]
-    series = VolumeSeries(series.days[kept], series.volumes_ml[kept], patient.label)
-    fit = fit_growth(series, model, patient.record.treatment, prior)
+    use = usable_series(patient)
+    notes = [*patient.record.notes, *patient.notes]
+    if use.series is None or patient.series is None:
+        reason = "; ".join(r for r in (use.reason, *notes) if r)
+        return [{**head, "status": use.status, "reason": reason, **empty}]
+    series, left_out = use.series, len(patient.series) - len(use.series)
+    treatment = patient.record.treatment
+    if prior is not None:  # what the other patients taught holds under what their models were told
+        treatment, notes = use.treatment, list(use.notes)
+    elif left_out:
+        day = max(patient.record.resections)
+        notes.append(f"{left_out} exam(s) up to the resection of day {day:g} are left out: what it left is unknown")
+    fit = fit_growth(series, model, treatment, prior)
     reasons = "; ".join(r for r in (fit.reason, *notes) if r)
     head |= {"status": fit.status, "reason": reasons, "n_scans": len(series)}
     head |= {"first_day": float(series.days[0]), "last_day": series.last_day}
@@ -251,15 +130,161 @@ def _parameter_rows(fit: GrowthFit, label: str, settings: GrowthParameters) -> R
     ]
 
 
-def _number(row: Mapping[str, str], column: str, where: str, remedy: str) -> float:
-    """Read a number; NaN where there is none."""
-    text = row[column]
-    if text.lower() in _EMPTY:
-        return math.nan
+def forecast_growth_table(
+    table: str | Path,
+    out_dir: str | Path,
+    *,
+    treatment: str | Path | None = None,
+    column: str = "volume_ml",
+    **parameters: Any,
+) -> dict[str, Rows]:
+    """Forecast the volumes of all patients of a table, and judge the forecasts by the scans that are known.
+
+    Parameters
+    ----------
+    table, treatment, column
+        As in `fit_growth_table`.
+    out_dir
+        Folder for the tables, their dictionary, figures, ``model.json`` (what was learned, for other cohorts) and
+        ``forecast.html``, made if absent.
+    **parameters
+        Fields of `regrowth.growth.parameters.GrowthParameters`: ``models``, ``horizon_days``, ``coverage``, ``folds``,
+        ``draws``, ``progression_share``, ``cohort_model``, ``seed``.
+
+    Returns
+    -------
+    dict
+        Name of the table to its rows: ``forecast`` (every day), ``patients`` (at the horizon), ``parameters``, ``choice``,
+        ``scores``, ``scorecard``, ``comparisons``, ``notes``. Those without rows are absent.
+
+    Raises
+    ------
+    InputError
+        If a table cannot be read (`read_volume_table`) or the cohort model is none.
+    """
+    settings = GrowthParameters(**parameters)
+    external = read_cohort_model(settings.cohort_model) if settings.cohort_model else None
+    volumes = read_volume_table(table, treatment, column=column)
+    found = forecast_cohort(volumes.patients, settings, external=external, source=_source(table, len(volumes.patients)))
+    card = found.card
+    own: dict[str, Rows] = {
+        "forecast": found.forecast_rows(),
+        "patients": found.patient_rows(),
+        "parameters": found.parameter_rows(),
+        "choice": found.choice_rows(),
+        "scores": found.score_rows(),
+    }
+    cards: dict[str, Rows] = {
+        "scorecard": card.summary_rows() if card else [],
+        "comparisons": card.comparison_rows() if card else [],
+        "notes": [{"note": note} for note in found.notes],
+    }
+    own, cards = ({name: rows for name, rows in tables.items() if rows} for tables in (own, cards))
+    if volumes.synthetic:
+        own = {name: [{**row, "synthetic": True} for row in rows] for name, rows in own.items()}
+    told = {name: (str(e.get("Description", "")), str(e.get("Units", ""))) for name, e in COLUMNS.items()}
+    dictionary = growth_dictionary(own, {**GROWTH_COLUMNS, **told}) | growth_dictionary(cards)
+    sections = _sections(found, volumes.synthetic)
+    title = f"Growth forecasts of {Path(table).name}"
+    out = Path(out_dir)
+    files.write_results(out, title, {**own, **cards}, dictionary, sections, "forecast.html", synthetic=volumes.synthetic)
+    if found.model is not None:
+        write_json(_marked(found.model.as_dict(), volumes.synthetic and external is None), out / "model.json")
+    return {**own, **cards}
+
+
+def learn_growth(
+    table: str | Path,
+    out: str | Path,
+    *,
+    treatment: str | Path | None = None,
+    column: str = "volume_ml",
+    **parameters: Any,
+) -> dict[str, Any]:
+    """Learn priors, calibrated intervals and the choice of a forecaster from one cohort, to be used for another.
+
+    Parameters
+    ----------
+    table, treatment, column
+        As in `fit_growth_table`.
+    out
+        JSON file to write; pass it as ``cohort_model`` to `forecast_growth_table` or to a run.
+    **parameters
+        As in `forecast_growth_table`.
+
+    Returns
+    -------
+    dict
+        What was learned, as in the file.
+
+    Raises
+    ------
+    InputError
+        If a table cannot be read, or no patient has two usable scans.
+    """
+    settings = GrowthParameters(**parameters)
+    if settings.cohort_model:
+        raise ParameterError("learning takes no cohort model: it makes one; leave cohort_model out")
+    volumes = read_volume_table(table, treatment, column=column)
     try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise ParameterError(f"{where}: {column} is {text!r}; write a number ({remedy}), or n/a")
-    return value
+        model = learn_cohort_model(volumes.patients, settings, source=_source(table, len(volumes.patients)))
+    except ParameterError as error:
+        raise ParameterError(f"{table}: {error}") from error
+    values = _marked(model.as_dict(), volumes.synthetic)
+    write_json(values, Path(out))
+    return values
+
+
+def synthesise_growth(out: str | Path, patients: int = 60, seed: int = 0) -> dict[str, Any]:
+    """Write the volumes of a synthetic cohort with known growth, the table of its treatment, and the truth.
+
+    Parameters
+    ----------
+    out
+        TSV of volumes to write; the treatment goes to ``<name>_treatment.tsv``, the truth to ``<name>.json``.
+    patients, seed
+        How many, and the seed.
+
+    Returns
+    -------
+    dict
+        The truth.
+    """
+    from regrowth.phantom.series import synthetic_series
+
+    if patients < 1 or seed < 0:
+        raise ParameterError(f"a cohort has at least 1 patient and a seed of at least 0, not {patients} and {seed}")
+    made = synthetic_series(patients, np.random.default_rng(seed))
+    path = Path(out)
+    write_tsv([{**row, "synthetic": True} for row in made.volumes], path)
+    write_tsv([{**row, "synthetic": True} for row in made.treatment], path.with_name(f"{path.stem}_treatment.tsv"))
+    truth: dict[str, Any] = {"Synthetic": True, "seed": seed, "patients": [dict(row) for row in made.truth]}
+    write_json(truth, path.with_suffix(".json"))
+    return truth
+
+
+def _source(table: str | Path, n: int) -> str:
+    return f"{n} patients of {Path(table).name}"
+
+
+def _marked(values: dict[str, Any], synthetic: bool) -> dict[str, Any]:
+    """Say in words that a model was learned from made-up data."""
+    return {**values, "source": f"synthetic data: {values['source']}"} if synthetic else values
+
+
+def _sections(found: CohortForecast, synthetic: bool) -> list[Section]:
+    """The cohort first, then single patients, whose figures get names of their own."""
+    from regrowth.workflow.pages.forecast import forecast_section, forecast_sections
+
+    out = list(forecast_sections(found, synthetic=synthetic))
+    told = [p for p in found.patients if p.forecasts]
+    for number, patient in enumerate(told[:_MOST_PATIENTS], start=1):
+        section = forecast_section(patient, synthetic=synthetic)
+        name = f"patient_{number:02}_{re.sub('[^A-Za-z0-9_-]', '_', patient.label)}"
+        figures = tuple(replace(f, name=f"{name}_{f.name}") for f in section.figures)
+        out.append(replace(section, title=f"sub-{patient.label}", anchor=f"patient-{number}", figures=figures))
+    if len(told) > _MOST_PATIENTS:
+        more = len(told) - _MOST_PATIENTS
+        text = f"{more} further patients have no part of their own here; their forecasts stand in forecast.tsv."
+        out.append(Section("Further patients", "further", text))
+    return out

@@ -63,6 +63,7 @@ GROWTH_COLUMNS: Mapping[str, tuple[str, str]] = {
         "",
     ),
     "posterior_effective_n": ("how many independent draws the posterior draws are worth", ""),
+    "note": ("what the cohort allowed, in a sentence", ""),
     "synthetic": ("whether the data are made up", ""),
     "misfit_log": ("root mean square of log(measured / fitted) over the exams with tumour", ""),
 }

@@ -136,7 +136,8 @@ def read_tissue(white: str | Path, grey: str | Path, grid: Grid | None = None) -
 def filled_tissue(tissue: TissueMap, lesion: np.ndarray) -> tuple[TissueMap, list[str]]:
     """Make tissue of what a segmenter took for CSF or nothing inside of a lesion, so that the tumour has where to live.
 
-    What is missing is shared out as white and grey matter are in that voxel, all white where there is neither.
+    What is missing is shared out as white and grey matter are in that voxel, all white where there is neither. A voxel that
+    does not have tissue on both sides along at least two axes lies outside of the brain and stays as it is.
 
     Parameters
     ----------
@@ -149,16 +150,36 @@ def filled_tissue(tissue: TissueMap, lesion: np.ndarray) -> tuple[TissueMap, lis
     -------
     TissueMap, list of str
         And a note that says how much was filled, if it was anything.
+
+    Raises
+    ------
+    InputError
+        If more than half of the lesion lies outside of the brain.
     """
-    lesion = np.asarray(lesion, bool)
+    matter = tissue.matter
+    inside = np.asarray(lesion, bool) & (matter | _enclosed(matter))
+    outside = 1 - inside.sum() / max(np.count_nonzero(lesion), 1)
+    if outside > 0.5 and np.any(lesion):
+        raise InputError(
+            f"{outside:.0%} of the tumour lies outside of the brain of the tissue maps; check that they belong to the same exam"
+        )
     total = tissue.white + tissue.grey
-    blocked = lesion & ~tissue.matter
     share = np.divide(tissue.white, total, out=np.ones_like(total), where=total > 0)
-    white = np.where(lesion, share, tissue.white).astype(np.float32)
-    grey = np.where(lesion, 1 - share, tissue.grey).astype(np.float32)
-    ml = float(blocked.sum() * tissue.grid.voxel_volume_ml)
+    white = np.where(inside, share, tissue.white).astype(np.float32)
+    grey = np.where(inside, 1 - share, tissue.grey).astype(np.float32)
+    ml = float((inside & ~matter).sum() * tissue.grid.voxel_volume_ml)
     notes = [f"{ml:.3g} ml of the lesion lay outside of white and grey matter and were taken as white matter"] if ml else []
     return TissueMap(white, grey, tissue.grid, tissue.least_matter), notes
+
+
+def _enclosed(matter: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) bool, voxels with tissue on both sides along at least two of the three axes."""
+    count = np.zeros(matter.shape, np.uint8)
+    for axis in range(3):
+        before = np.logical_or.accumulate(matter, axis=axis)
+        after = np.flip(np.logical_or.accumulate(np.flip(matter, axis), axis=axis), axis)
+        count += before & after
+    return count >= 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from regrowth.space import Grid, Image, require_same_grid
 __all__ = ["plan_treatment"]
 
 Rows = list[dict[str, Any]]
+_MOST_POINTS = 500  # of a curve in the table
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def plan_treatment(
     plans = {"margin": standard}
     rankings = {"distance to tumour": margin_scores(core, grid)}
     if growth_map is not None:
-        ranks = _ranks(growth_map, grid)
+        ranks = _ranks(growth_map, core, grid)
         plans["growth"] = model_plan(ranks, allowed, grid, standard.volume_ml, "growth map")
         rankings["growth map"] = ranks
     curves = {} if came is None else {n: coverage_curve(s, came, allowed, grid) for n, s in rankings.items()}
@@ -120,11 +121,7 @@ def plan_treatment(
     out = Path(out_dir)
     for key, plan in plans.items():
         write_image(Image(plan.mask, grid, "1"), out / f"plan-{key}_mask.nii.gz", np.uint8)
-    points = [
-        {"ranking": name, "volume_ml": float(v), "coverage": float(c)}
-        for name, curve in curves.items()
-        for v, c in zip(curve.volumes_ml, curve.coverage, strict=True)
-    ]
+    points = [point for name, curve in curves.items() for point in _points(name, curve)]
     tables: dict[str, Rows] = {"plans": rows, "curves": points} if came is not None else {"plans": rows}
     shown = None if reference is None else read_image(Path(reference))
     if shown is not None:
@@ -161,7 +158,7 @@ def _recurrence(path: str | Path, scheme: str, grid: Grid, region: str) -> np.nd
     return found.of(region, str(path))
 
 
-def _ranks(path: str | Path, grid: Grid) -> np.ndarray:
+def _ranks(path: str | Path, core: np.ndarray, grid: Grid) -> np.ndarray:
     """Read a map that ranks voxels; beyond what it reaches, nearer voxels come first."""
     from regrowth.growth.spatial_case import ranked_scores
 
@@ -169,7 +166,7 @@ def _ranks(path: str | Path, grid: Grid) -> np.ndarray:
     require_same_grid(image.grid, grid, f"{path} and the segmentation", tolerance_mm=0.1)
     if image.data.min() < 0:
         raise InputError(f"{path}: holds values below 0; a map of probability or cell density has values from 0 on")
-    return ranked_scores(image.data, grid)
+    return ranked_scores(image.data, grid, core)
 
 
 def _row(plan: TreatmentPlan, came: np.ndarray | None, curve: CoverageCurve | None) -> dict[str, object]:
@@ -187,6 +184,13 @@ def _row(plan: TreatmentPlan, came: np.ndarray | None, curve: CoverageCurve | No
         "status": plan.status if plan.status != "ok" else found.status,
         "reason": "; ".join(dict.fromkeys(r for r in reasons if r)),
     }
+
+
+def _points(ranking: str, curve: CoverageCurve) -> Rows:
+    """Take points of a curve for a table: evenly spread where there are many, both ends included."""
+    n = len(curve.volumes_ml)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, _MOST_POINTS)).round().astype(int)).tolist()
+    return [{"ranking": ranking, "volume_ml": float(curve.volumes_ml[i]), "coverage": float(curve.coverage[i])} for i in chosen]
 
 
 def _dose_row(dose: files.DoseFile, came: np.ndarray, grid: Grid, prescription_gy: float) -> dict[str, object]:

@@ -249,7 +249,7 @@ def _case_scores(
         require_same_grid(prediction.grid, grid, f"{found[model]} and its case", tolerance_mm=0.1)
         if prediction.data.min() < 0:
             raise InputError(f"{found[model]}: holds values below 0; a tumour cell density has values from 0 on")
-        rankings[model] = ranked_scores(prediction.data, grid)
+        rankings[model] = ranked_scores(prediction.data, grid, core)
     for name, ranks in rankings.items():
         plan = standard if name == standard.name else model_plan(ranks, brain, grid, standard.volume_ml, name)
         out += score_plan(case.patient, name, plan, came, coverage_curve(ranks, came, brain, grid))
@@ -307,7 +307,10 @@ def _fitted_density(case: ContainerCase, settings: GrowthParameters) -> tuple[Im
     tumour = files.tumour_of(case.tumour)
     white, grey = (np.clip(image.data, 0, 1) for image in (case.wm, case.gm))
     excess = np.maximum(white + grey, 1)
-    tissue, notes = files.filled_tissue(tissue_map(white / excess, grey / excess, case.grid), tumour.whole)
+    try:
+        tissue, notes = files.filled_tissue(tissue_map(white / excess, grey / excess, case.grid), tumour.whole)
+    except InputError as error:
+        return None, {"subject": case.subject, "status": "not_fitted", "reason": str(error), "notes": []}
     chosen = inverse_settings(settings, case.grid)
     rng = np.random.default_rng([settings.seed, *case.subject.encode()])
     seen = TumourObservation(0.0, tumour.core, tumour.whole & ~tumour.core, case.grid)

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 import typer
 
 from regrowth.cli.console import console
-from regrowth.cli.growth_options import print_rows, with_growth
+from regrowth.cli.growth_options import print_facts, print_rows, with_growth
 from regrowth.cli.growth_space import space
 from regrowth.cli.main import app
+from regrowth.growth.cohort_results import CHOSEN
 from regrowth.growth.parameters import GrowthParameters
 
-__all__ = ["fit", "growth_app", "score"]
+__all__ = ["fit", "forecast", "growth_app", "learn", "score", "synthesise"]
 
 growth_app = typer.Typer(
     name="growth",
@@ -26,6 +27,8 @@ growth_app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(growth_app)
+
+_LEARNING = ("models", "folds", "draws", "seed")
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with the table growth.")]
 Volumes = Annotated[Path, typer.Argument(help="TSV, one row per exam: participant_id, day, volume_ml.")]
@@ -56,6 +59,94 @@ def fit(
         rows = api.fit_growth_table(table, out, treatment=treatment, column=column, **asdict(growth))
     shown = ("participant_id", "model", "status", "parameter", "map_value", "posterior_sd_log", "reason")
     print_rows("Most probable parameters, spread of the posterior draws", rows, shown)
+
+
+@growth_app.command(
+    epilog="Example: [bold]regrowth growth forecast volumes.tsv forecast --treatment treatment.tsv --horizon-days 180[/bold]"
+)
+@with_growth("cohort_model", "horizon_days", "coverage", "progression_share", *_LEARNING)
+def forecast(
+    table: Volumes,
+    out_dir: Annotated[Path, typer.Argument(help="Folder for tables, figures, model.json and forecast.html, made if absent.")],
+    *,
+    treatment: TreatmentTable = None,
+    column: VolumeColumn = "volume_ml",
+    config: Config = None,
+    growth: GrowthParameters,
+) -> None:
+    """Forecast the volumes of a cohort with intervals calibrated on the other patients, and score them beside baselines.
+
+    Python: [bold]regrowth.forecast_growth_table(table, out_dir, treatment=treatment, horizon_days=180)[/bold]
+    """
+    from regrowth import api
+
+    with console.status("forecasting"):
+        tables = api.forecast_growth_table(table, out_dir, treatment=treatment, column=column, **asdict(growth))
+    shown = (
+        "participant_id",
+        "status",
+        "forecaster",
+        "last_ml",
+        "horizon_day",
+        "median_ml",
+        "lower_ml",
+        "upper_ml",
+        "coverage",
+    )
+    print_rows("Forecasts at the horizon; n/a: no interval could be calibrated", tables.get("patients", []), shown)
+    for row in tables.get("notes", []):
+        console.print(row["note"], markup=False, highlight=False, soft_wrap=True)
+    console.print("report:", style="bold", end=" ")
+    console.print(str(out_dir / "forecast.html"), soft_wrap=True, highlight=False)
+
+
+@growth_app.command(epilog="Example: [bold]regrowth growth learn volumes.tsv model.json --treatment treatment.tsv[/bold]")
+@with_growth("coverage", *_LEARNING)
+def learn(
+    table: Volumes,
+    out: Annotated[Path, typer.Argument(help="JSON file to write, for --cohort-model of other verbs and of a run.")],
+    *,
+    treatment: TreatmentTable = None,
+    column: VolumeColumn = "volume_ml",
+    config: Config = None,
+    growth: GrowthParameters,
+) -> None:
+    """Learn priors, calibrated intervals and the choice of a forecaster from one cohort, for use in another.
+
+    Python: [bold]regrowth.learn_growth(table, out, treatment=treatment)[/bold]
+    """
+    from regrowth import api
+
+    with console.status("learning"):
+        model = api.learn_growth(table, out, treatment=treatment, column=column, **asdict(growth))
+    print_facts({name: model[name] for name in ("source", "n_patients", "chosen", "common_rate_per_day")})
+    bands = {f["name"]: f["bands"] for f in model["forecasters"]}[model["chosen"]]
+    kept = ", ".join(f"{band['coverage']:.0%}" for band in bands)
+    console.print(f"calibrated intervals: {kept or 'none, there are too few patients'}", markup=False, highlight=False)
+
+
+@growth_app.command(epilog="Example: [bold]regrowth growth synthesise volumes.tsv --patients 60 --seed 0[/bold]")
+def synthesise(
+    out: Annotated[
+        Path, typer.Argument(help="TSV of volumes to write; beside it NAME_treatment.tsv, and NAME.json with the truth.")
+    ],
+    *,
+    patients: Annotated[int, typer.Option(help="Number of synthetic patients.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the cohort.")] = 0,
+) -> None:
+    """Write the volumes of a synthetic cohort with known growth, and the table of its treatment, to try the forecasts on.
+
+    Python: [bold]regrowth.synthesise_growth(out, patients=60, seed=0)[/bold]
+    """
+    from regrowth import api
+
+    api.synthesise_growth(out, patients, seed)
+    console.print(
+        f"{patients} synthetic patients in {out}, their treatment in {out.stem}_treatment.tsv, the truth in {out.stem}.json",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @growth_app.command(

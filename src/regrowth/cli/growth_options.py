@@ -82,7 +82,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
         console.print(f"{name}: {shown}", markup=False, highlight=False, soft_wrap=True)
 
 
-def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 40) -> None:
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20) -> None:
     """Print the first rows as a table, and how many more there are."""
     if not rows:
         return
