@@ -44,7 +44,7 @@ def slice_step_mm(stack: PlaneStack, grid: Grid) -> float:
     return float(np.abs(stack.normal @ grid.affine[:3, :3]).max())
 
 
-def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> np.ndarray:
+def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
     """Count how many of the samples of each voxel lie inside.
 
     Parameters
@@ -60,23 +60,24 @@ def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> n
 
     Returns
     -------
-    numpy.ndarray
-        (X, Y, Z) uint16, 0 to `supersampling` ** 3.
+    count
+        uint16, 0 to `supersampling` ** 3, of the part of the grid that the contours may reach.
+    box
+        Which part that is.
     """
-    count = np.zeros(grid.shape, np.uint16)
     points = grid.index(np.concatenate([loop for loops in stack.loops for loop in loops]))
     outward = np.abs(grid.inverse[:3, :3] @ stack.normal) * max(rule.end_mm, rule.reach_mm)
-    low = np.maximum(np.floor(points.min(axis=0) - outward), 0).astype(int)
-    high = np.minimum(np.ceil(points.max(axis=0) + outward) + 1, grid.shape).astype(int)
-    if (low >= high).any():
-        return count
-    axis = _aligned_axis(stack, grid, np.ptp(points, axis=0))
-    view = count[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    if axis is None:
-        _fill_points(view, low, stack, grid, rule, supersampling)
-    else:
-        _fill_slices(view, low, axis, stack, grid, rule, supersampling)
-    return count
+    low = np.clip(np.floor(points.min(axis=0) - outward), 0, grid.shape).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0) + outward) + 1, low, grid.shape).astype(int)
+    count = np.zeros(high - low, np.uint16)
+    if count.size:
+        axis = _aligned_axis(stack, grid, np.ptp(points, axis=0))
+        if axis is None:
+            _fill_points(count, low, stack, grid, rule, supersampling)
+        else:
+            _fill_slices(count, low, axis, stack, grid, rule, supersampling)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return count, (box[0], box[1], box[2])
 
 
 def _aligned_axis(stack: PlaneStack, grid: Grid, extent: np.ndarray) -> int | None:
@@ -169,8 +170,11 @@ def _summed(inside: np.ndarray, s: int) -> np.ndarray:
     """Count the samples inside per voxel of a slice."""
     if s == 1:
         return inside.astype(np.uint16)
-    nx, ny = inside.shape[0] // s, inside.shape[1] // s
-    return inside.reshape(nx, s, ny, s).sum(axis=(1, 3), dtype=np.uint16)
+    out = np.zeros((inside.shape[0] // s, inside.shape[1] // s), np.uint16)
+    for i in range(s):
+        for j in range(s):
+            out += inside[i::s, j::s]
+    return out
 
 
 def _distances(loops: Sequence[Sequence[np.ndarray]], points: np.ndarray, pitch_mm: float) -> tuple[np.ndarray, np.ndarray]:

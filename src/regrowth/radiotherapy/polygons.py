@@ -62,7 +62,7 @@ def inside_lattice(loops: Sequence[np.ndarray], shape: tuple[int, int]) -> np.nd
     which, row = _spans(first, last)
     column = np.clip(np.ceil(_crossing(edges[which], row.astype(np.float64))), 0, nx).astype(np.int64)
     turns = np.bincount(column * ny + row, minlength=(nx + 1) * ny)[: nx * ny].reshape(nx, ny)
-    return np.asarray(np.cumsum(turns, axis=0) & 1, bool)
+    return np.asarray(np.cumsum(turns, axis=0, dtype=np.uint8) & 1, bool)  # wraps at 256, which leaves odd and even
 
 
 def inside_points(loops: Sequence[np.ndarray], points: np.ndarray) -> np.ndarray:

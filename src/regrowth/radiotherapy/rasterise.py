@@ -161,7 +161,8 @@ def _rasterised(
     step = given_step or _step_mm(stacks, grid)
     for stack in stacks:
         rule = _rule(between, slice_step_mm(stack, grid), step, gap_mm, cap_mm)
-        np.maximum(share, fill(stack, grid, rule, s) / np.float32(s**3), out=share)
+        count, box = fill(stack, grid, rule, s)
+        np.maximum(share[box], count / np.float32(s**3), out=share[box])
         n_gaps = stack.n_gaps(rule.largest_gap_mm) if between != "none" else 0
         if n_gaps:
             notes.append(f"{n_gaps} gap(s) wider than {rule.largest_gap_mm:.3g} mm between planes stay open")
