@@ -163,6 +163,18 @@ def test_a_job_that_forgets_an_output_has_failed_and_leaves_nothing(toy, monkeyp
     assert not any((toy.root / "work").iterdir())
 
 
+def test_outputs_of_one_job_may_share_their_file_name(toy, monkeypatch):
+    outputs = {name: toy.root / "out" / name / "section.json" for name in ("a", "b", "c")}
+
+    def compute(task: Task) -> None:
+        for role, path in task.outputs.items():
+            path.write_text(role)
+
+    monkeypatch.setattr(toy, "compute", compute)
+    assert set(toy.run([Job("spread", "group", outputs=outputs)]).values()) == {"done"}
+    assert {name: path.read_text() for name, path in outputs.items()} == {name: name for name in outputs}
+
+
 def test_a_full_disk_is_told_as_such(toy, monkeypatch):
     def full(_task: Task) -> None:
         raise OSError(28, "No space left on device")

@@ -108,7 +108,7 @@ def _run(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        task = Task(job, {role: folder / path.name for role, path in job.outputs.items()}, place.threads, log)
+        task = Task(job, _temporary(job.outputs, folder), place.threads, log)
         log.info("%s: %s", step.name, step.summary)
         for role, path in {**job.inputs, **job.optional}.items():
             log.info("input %s: %s", role, path if path.is_file() else f"{path} (absent)")
@@ -154,6 +154,16 @@ def _run(
         return Outcome(job.id, "done", "", log_path, duration_s, hashes)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary(outputs: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    """Give each output a temporary path of its own name; one that shares its name with another gets a number before it."""
+    taken: set[str] = set()
+    out = {}
+    for number, (role, path) in enumerate(outputs.items()):
+        out[role] = folder / (f"{number}-{path.name}" if path.name in taken else path.name)
+        taken.add(path.name)
+    return out
 
 
 def _failed(job: Job, error: Exception, place: Place, started: float, log_path: Path) -> Outcome:

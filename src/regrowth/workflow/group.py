@@ -7,6 +7,7 @@ __all__ = ["GROUP_STEPS"]
 GROUP_STEPS = (
     "tabulate",  # the tables of all patients in one
     "frequency",  # how often each place of the template is tumour
+    "forecast",  # how large each tumour will be, from the volumes of all
     "statistics",  # survival, transitions, migration and time
     "cohort",  # one page for the cohort
 )

@@ -13,6 +13,7 @@ PARTICIPANT_STEPS = (
     "recurrence",  # where the follow-up tumour lies, seen from the baseline tumour
     "locate",  # in which regions the tumour lies
     "measure",  # volumes in native space
+    "tissue",  # white and grey matter of the baseline exam
     "respond",  # response over the exams, RANO 2.0
     "report",  # one page per patient
 )

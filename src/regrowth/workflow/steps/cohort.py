@@ -14,7 +14,7 @@ from regrowth.workflow.study import Study, methods_settings
 
 __all__ = ["STEP"]
 
-SECTIONS = ("frequency", "statistics")
+SECTIONS = ("frequency", "statistics", "forecast")
 """Steps of the group that leave sections for the page, in the order in which they are shown."""
 
 
@@ -88,4 +88,4 @@ def _compute(task: Task) -> None:
             task.extra(folder / filename).write_bytes(data)
 
 
-STEP = Step("cohort", 3, "write the page of the cohort", _plan, _compute)
+STEP = Step("cohort", 4, "write the page of the cohort", _plan, _compute)
