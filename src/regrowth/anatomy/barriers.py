@@ -65,7 +65,7 @@ def ventricles(regions: RegionMap) -> np.ndarray:
 
 def _extended(part: np.ndarray, regions: RegionMap) -> np.ndarray:
     """Give what has no region that of the nearest lobe, cerebellum or brainstem within 20 mm."""
-    kinds = [r.value for kind in ("lobe", "infratentorial") for r in regions.scheme.select(kind=kind)]  # type: ignore[arg-type]
+    kinds = [r.value for kind in ("lobe", "infratentorial") for r in regions.scheme.select(kind=kind)]
     seeds = np.isin(part, kinds)
     if not seeds.any():
         return part

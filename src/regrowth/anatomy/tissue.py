@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
 from types import MappingProxyType
 
 import numpy as np
 
 from regrowth.anatomy.mixture import TissueMixture, fit_mixture
+from regrowth.anatomy.template_reading import from_template, read_means
 from regrowth.errors import GridMismatchError, InputError
 from regrowth.space import (
-    AffineMap,
-    DisplacementMap,
     Grid,
     Image,
     Transform,
     bounding_box,
     distance_to_mm,
     require_same_grid,
-    resample_image,
 )
 
 __all__ = [
@@ -39,14 +36,12 @@ _WHITE_RANGE = (3000, 5000)
 # Cortex of brain and cerebellum, deep grey matter, hippocampus, amygdala, accumbens; parcels (1000 to 2999) join them.
 _GREY = (3, 42, 8, 47, *range(10, 14), 17, 18, 26, *range(48, 55), 58, 9, 27, 59)
 _GREY_RANGE = (1000, 3000)
-_READ_MM = 1.5  # the maps of the template are read at least this closely and averaged over a voxel
 _NONE = 1e-3  # less tissue than this counts as none
 _LEAST_SEPARATION = 1.0  # of grey and white matter, and of fluid and grey matter, in standard deviations
 _LEAST_SHARE = 0.01  # of the brain, of every tissue
 # Oedema that no mask holds makes white matter as dark as grey. Nearer to a lesion than this the prior has a say in which
 # of the two it is, at the border of the lesion all of it.
 _OEDEMA_MM = 20.0
-_TOLERANCES_MM = (0.1, 0.5)  # of the inverse of a registration; the second for fields that all but fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +152,12 @@ def tissue_from_template(
     grid = image.grid
     brain, lesion = (None if m is None else _mask(m, grid, n) for m, n in ((brain, "brain mask"), (lesion, "lesion")))
     template = template_tissue(1)
-    back, how = _from_template(to_template)
+    back, how = from_template(to_template)
     room = np.ones(grid.shape, bool) if brain is None else brain if lesion is None else brain | lesion
     if not room.any():
         raise InputError("the brain mask is empty; give one that fits the image, or none")
-    white, grey, csf = _read(template, grid, back, bounding_box(room))
+    maps = np.stack([template.white, template.grey, template.csf], axis=-1)
+    white, grey, csf = np.moveaxis(read_means(maps, template.grid, grid, back, bounding_box(room)), -1, 0)
     there = white + grey + csf
     if brain is None:
         brain = there >= 0.5
@@ -174,7 +170,7 @@ def tissue_from_template(
     white, grey, csf = _filled(white, grey, brain, lesion)
     healthy = brain if lesion is None else brain & ~lesion
     quality = {"covered_share": float(known[healthy].mean()) if healthy.any() else float("nan")}
-    reason = f"maps of an average brain (ICBM 152 2009a){how}, not adapted to the intensities of this one"
+    reason = f"maps of an average brain (ICBM 152 2009a) {how}, not adapted to the intensities of this one"
     return TissueProbabilities(white, grey, csf, grid, "template", True, reason, quality)
 
 
@@ -352,49 +348,3 @@ def _mask(mask: np.ndarray, grid: Grid, what: str) -> np.ndarray:
     if np.shape(mask) != grid.shape:
         raise GridMismatchError(f"a {what} of shape {np.shape(mask)} does not fit an image of shape {grid.shape}")
     return np.asarray(mask, bool)
-
-
-def _read(maps: TissueProbabilities, grid: Grid, back: Transform, box: tuple[slice, slice, slice]) -> list[np.ndarray]:
-    """Mean of each map of the template over every voxel of a box, by points at most 1.5 mm apart; 0 outside of the box."""
-    data = np.stack([maps.white, maps.grey, maps.csf], axis=-1)
-    shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
-    counts = [max(1, int(np.ceil(s / _READ_MM))) for s in grid.spacing_mm]
-    total = np.zeros((*shape, 3), np.float32)
-    for place in product(*(range(n) for n in counts)):
-        within = [(i + 0.5) / n - 0.5 for i, n in zip(place, counts, strict=True)]
-        affine = grid.affine.copy()
-        affine[:3, 3] = grid.world(np.array([s.start for s in box]) + within)
-        total += resample_image(Image(data, maps.grid), Grid(shape, affine), back).data
-    out = np.zeros((3, *grid.shape), np.float32)
-    out[:, *box] = np.moveaxis(total / np.prod(counts), -1, 0)
-    return list(out)
-
-
-def _from_template(to_template: Transform) -> tuple[Transform, str]:
-    """Invert a registration; where its field folds too much, its best linear part stands in, and is named."""
-    if to_template.is_linear:
-        return to_template.inverse(), " by affine registration"
-    split = _split(to_template)
-    for tolerance in _TOLERANCES_MM:
-        try:
-            return split.inverse(tolerance_mm=tolerance), " by deformable registration"
-        except InputError:
-            continue
-    return Transform(split.steps[1:]).inverse(), " by affine registration (the field folds and has no inverse)"
-
-
-def _split(transform: Transform) -> Transform:
-    """Write a single field as a small field and the matrix that fits it best: small fields can be inverted."""
-    step = transform.steps[0]
-    if len(transform.steps) != 1 or not isinstance(step, DisplacementMap):
-        return transform
-    x = Transform().map_grid(step.grid).reshape(-1, 3)
-    y = x + step.displacement_mm.reshape(-1, 3)
-    some = slice(None, None, max(1, len(x) // 50000))
-    solution = np.linalg.lstsq(np.c_[x[some], np.ones(len(x[some]))], y[some], rcond=None)[0]
-    matrix = np.eye(4)
-    matrix[:3] = solution.T
-    linear = AffineMap(matrix)
-    near = AffineMap(np.linalg.inv(matrix)).map_points(y) - x
-    small = DisplacementMap(near.reshape(*step.grid.shape, 3).astype(np.float32), step.grid)
-    return Transform((small, linear), transform.from_space, transform.to_space, transform.moving, transform.fixed)
