@@ -211,6 +211,7 @@ def test_the_margin_plan_is_the_one_of_the_library_and_the_model_plan_has_its_vo
     assert rows["15 mm margin"]["volume_for_95_ml"] == pytest.approx(min(covered), rel=1e-4)
     page = (tmp_path / "plans.html").read_text()
     assert "Coverage against volume" in page
+    assert "Here the 15 mm margin covers" in page
     assert 'src="http' not in page
 
 
@@ -237,6 +238,28 @@ def test_the_dose_that_was_given_covers_what_got_95_percent(head, tmp_path):
     got = read_image(half).data >= 57
     assert row["coverage"] == pytest.approx((came & got).sum() / came.sum())
     assert row["missed_ml"] == pytest.approx((came & ~got).sum() * head.grid.voxel_volume_ml)
+
+
+@pytest.mark.realdata
+def test_a_published_plan_and_its_coverage_are_reproduced_from_files(real_data, tmp_path):
+    folder = real_data / "glioblastoma-recurrence-001"
+    if not folder.is_dir():
+        pytest.skip("glioblastoma-recurrence-001 is absent from the real data folder")
+    image = read_image(folder / "segm.nii.gz")
+    files = Files(tmp_path, image.grid)
+    core = files.labels("core", np.isin(image.data, (1, 4)), "binary-gtv")
+    margin, model = regrowth.plan_treatment(
+        core,
+        tmp_path / "out",
+        label_scheme="binary-gtv",
+        brain=folder / "brainMask.nii.gz",
+        growth_map=folder / "recurrencePrediction.nii.gz",
+        recurrence=folder / "segm_rec.nii.gz",
+    )
+    published = read_image(folder / "standardPlan.nii.gz").data > 0.5
+    assert np.array_equal(read_image(tmp_path / "out" / "plan-margin_mask.nii.gz").data > 0.5, published)
+    assert (margin["volume_ml"], margin["coverage"]) == (pytest.approx(350.794), 1.0)
+    assert model["coverage"] == pytest.approx(0.9920, abs=5e-5)
 
 
 # Scores

@@ -233,6 +233,11 @@ def _section(
         "The plans have equal volumes, so that the one that covers more of the recurrence chose its voxels better. One patient "
         "shows no more than that: whether a map is better than a margin, a cohort tells (regrowth growth score)."
     )
+    covered = {row["plan"]: row["coverage"] for row in rows[: len(plans)] if "coverage" in row and np.isfinite(row["coverage"])}
+    if len(covered) == 2:
+        (first, margin), (second, model) = covered.items()
+        verdict = "as much as" if margin == model else "more than" if margin > model else "less than"
+        text += f"\n\nHere the {first} covers {margin:.1%} of the recurrence, {verdict} the {second} with {model:.1%}."
     if came is None:
         text = "No recurrence was given: the volumes of the plans can be compared, not what they cover."
     table = growth_table("Plans", rows)

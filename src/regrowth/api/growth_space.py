@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,13 @@ import numpy as np
 
 from regrowth.api import growth_files as files
 from regrowth.errors import ImageFileError, InputError, ParameterError
+from regrowth.growth.ensemble import GrowthProbability, growth_probability
+from regrowth.growth.front import TumourObservation
+from regrowth.growth.inverse import GrowthInverse, fit_origin
 from regrowth.growth.kpp import KppParameters
 from regrowth.growth.parameters import GrowthParameters
-from regrowth.growth.simulate import DoseCourse, seed_density, simulate_growth
+from regrowth.growth.simulate import DoseCourse, GrowthSimulation, seed_density, simulate_growth
+from regrowth.growth.spatial_case import inverse_settings
 from regrowth.growth.tissue import TissueMap
 from regrowth.io.nifti import read_image, write_image
 from regrowth.io.tables import write_json, write_tsv
@@ -90,19 +94,10 @@ def simulate_tumour(
     """
     settings = GrowthParameters(**parameters)
     rates = KppParameters(diffusivity, proliferation, settings.white_to_grey)
-    if (start is None) == (origin_mm is None):
-        raise ParameterError("a simulation starts from a tumour (--start) or from an origin (--origin); give one of them")
-    if not days:
-        raise ParameterError("a simulation needs the days of its output")
     tissue = files.read_tissue(white, grey)
-    if start is not None:
-        begun = _density(start)
-        require_same_grid(begun.grid, tissue.grid, f"{start} and {white}", tolerance_mm=0.1)
-        begun = Image(begun.data, tissue.grid, "1")
-    else:
-        begun = Image(seed_density(tissue, origin_mm or ()), tissue.grid, "1")
+    begun = _begun(start, origin_mm, tissue, str(white))
     when = {"fraction_days": fraction_days, "fractions": fractions, "start_day": start_day}
-    courses, notes = _courses(dose, tissue, (alpha_per_gy, alpha_beta_gy), **when)
+    courses, notes = _courses(dose, tissue, when, (alpha_per_gy, alpha_beta_gy))
     simulation = simulate_growth(
         tissue,
         begun,
@@ -114,25 +109,11 @@ def simulate_tumour(
     )
     out = Path(out_dir)
     thresholds = {"core_ml": settings.core_threshold, "whole_ml": settings.oedema_threshold}
-    volumes = {name: simulation.volumes_ml(value) for name, value in thresholds.items()}
-    rows: Rows = []
     for n, day in enumerate(simulation.days):
         write_image(simulation.image(n), out / f"day-{day:g}_density.nii.gz")
-        cells = float(simulation.density[n].sum(dtype=np.float64) * tissue.grid.voxel_volume_ml)
-        rows.append({"day": day, **{name: float(v[n]) for name, v in volumes.items()}, "density_integral_ml": cells})
+    rows = _volume_rows(simulation, thresholds)
     write_tsv(rows, out / "simulation.tsv")
-    facts: dict[str, Any] = {
-        "synthetic": True,
-        "status": simulation.status,
-        "reason": simulation.reason,
-        "front_speed_mm_per_day": rates.front_speed_mm_per_day,
-        "front_length_mm": rates.front_length_mm,
-        "events": simulation.events,
-        "outside_share": simulation.outside_share,
-        "parameters": asdict(rates) | thresholds,
-        "notes": notes,
-        "volumes": rows,
-    }
+    facts = _simulation_facts(simulation, thresholds) | {"notes": notes, "volumes": rows}
     write_json(facts, out / "simulation.json")
     return facts
 
@@ -180,7 +161,7 @@ def map_growth(
     dose, fraction_days, fractions, start_day
         Radiotherapy after the last segmentation, as in `simulate_tumour`.
     dicom_series, dicom_out
-        Folder of the DICOM series that the segmentation was drawn on, and DICOM SEG file to write the map to.
+        Folder of the DICOM series of the segmentation, and DICOM SEG file to write the map to.
     **parameters
         Fields of `regrowth.growth.parameters.GrowthParameters`.
 
@@ -194,11 +175,6 @@ def map_growth(
     InputError
         If a file cannot be used, the tumour cannot be fitted, or days do not rise.
     """
-    from regrowth.growth.ensemble import growth_probability
-    from regrowth.growth.front import TumourObservation
-    from regrowth.growth.inverse import fit_origin
-    from regrowth.growth.spatial_case import inverse_settings
-
     settings = GrowthParameters(**parameters)
     if (dicom_series is None) != (dicom_out is None):
         raise ParameterError("a DICOM SEG needs both the series that it belongs to and the file to write")
@@ -208,18 +184,56 @@ def map_growth(
     if day < last_day:
         raise ParameterError(f"the day of the map, {day:g}, lies before the last segmentation on day {last_day:g}")
     tissue, notes = files.filled_tissue(files.read_tissue(white, grey, grid), np.any([t.whole for _, t in exams], axis=0))
-    courses, told = _courses(dose, tissue, fraction_days=fraction_days, fractions=fractions, start_day=start_day)
-    if courses and min(courses[0].days) < last_day:
-        raise ParameterError(
-            f"radiotherapy begins on day {min(courses[0].days):g}, before the last segmentation on day {last_day:g}: "
-            "growth cannot be fitted across treatment; leave out the second segmentation, or the treatment before it"
-        )
+    when = {"fraction_days": fraction_days, "fractions": fractions, "start_day": start_day}
+    courses, told = _courses(dose, tissue, when, not_before=last_day)
     rng = np.random.default_rng(settings.seed)
     seen = [TumourObservation(at, t.core, t.whole & ~t.core, grid) for at, t in exams]
     fit = fit_origin(seen, tissue, rng, inverse_settings(settings, grid))
+    found = _mapped(fit, tissue, float(day), rng, settings, courses, str(segmentation))
+    if dicom_series is not None and dicom_out is not None:
+        from regrowth import __version__
+        from regrowth.io.dicom_seg import write_probability_seg
+
+        write_probability_seg(found.probability, Path(dicom_series), Path(dicom_out), algorithm_version=__version__)
+    write_image(found.probability, Path(out))
+    facts = _map_facts(fit, found, last.of(settings.region, str(segmentation)))
+    facts |= {"region": settings.region, "notes": [*notes, *told]}
+    write_json(facts, Path(out).with_name(Path(out).name.removesuffix(".gz").removesuffix(".nii") + ".json"))
+    return facts
+
+
+def _begun(start: str | Path | None, origin_mm: Sequence[float] | None, tissue: TissueMap, where: str) -> Image:
+    """Give the density on the first day: from a file, or around an origin."""
+    if (start is None) == (origin_mm is None):
+        raise ParameterError("a simulation starts from a tumour (--start) or from an origin (--origin); give one of them")
+    if start is None:
+        return Image(seed_density(tissue, origin_mm or ()), tissue.grid, "1")
+    begun = _density(start)
+    require_same_grid(begun.grid, tissue.grid, f"{start} and {where}", tolerance_mm=0.1)
+    return Image(begun.data, tissue.grid, "1")
+
+
+def _volume_rows(simulation: GrowthSimulation, thresholds: Mapping[str, float]) -> Rows:
+    volumes = {name: simulation.volumes_ml(value) for name, value in thresholds.items()}
+    cells = simulation.density.sum(axis=(1, 2, 3), dtype=np.float64) * simulation.grid.voxel_volume_ml
+    return [
+        {"day": day, **{name: float(v[n]) for name, v in volumes.items()}, "density_integral_ml": float(cells[n])}
+        for n, day in enumerate(simulation.days)
+    ]
+
+
+def _mapped(
+    fit: GrowthInverse,
+    tissue: TissueMap,
+    day: float,
+    rng: np.random.Generator,
+    settings: GrowthParameters,
+    courses: Sequence[DoseCourse],
+    where: str,
+) -> GrowthProbability:
     if fit.samples is None:
-        raise InputError(f"{segmentation}: growth cannot be fitted: {fit.reason}")
-    found = growth_probability(
+        raise InputError(f"{where}: growth cannot be fitted: {fit.reason}")
+    return growth_probability(
         tissue,
         fit.samples,
         fit.first_day,
@@ -232,8 +246,26 @@ def map_growth(
         seed_mm=fit.settings.seed_mm,
         radiotherapy=courses,
     )
-    write_image(found.probability, Path(out))
-    facts: dict[str, Any] = {
+
+
+def _simulation_facts(simulation: GrowthSimulation, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    rates = simulation.parameters
+    return {
+        "synthetic": True,
+        "status": simulation.status,
+        "reason": simulation.reason,
+        "front_speed_mm_per_day": rates.front_speed_mm_per_day,
+        "front_length_mm": rates.front_length_mm,
+        "events": simulation.events,
+        "outside_share": simulation.outside_share,
+        "parameters": asdict(rates) | dict(thresholds),
+    }
+
+
+def _map_facts(fit: GrowthInverse, found: GrowthProbability, observed: np.ndarray) -> dict[str, Any]:
+    """What was fitted and mapped; draws of the posterior stay inside, they are no calibrated intervals."""
+    ml = found.probability.grid.voxel_volume_ml
+    return {
         "origin_mm": [round(v, 2) for v in fit.origin_mm],
         "diffusivity_mm2_per_day": fit.diffusivity_mm2_per_day,
         "proliferation_per_day": fit.proliferation_per_day,
@@ -242,22 +274,13 @@ def map_growth(
         "misfit_mm": fit.misfit_mm,
         "status": "ok" if {fit.status, found.status} == {"ok"} else "warning",
         "doubts": [text for text in (fit.reason, found.reason) if text],
-        "notes": [*notes, *told],
-        "day": float(day),
-        "region": settings.region,
+        "day": found.day,
         "threshold": found.threshold,
         "members": found.members,
         "is_calibrated": False,
-        "observed_ml": float(last.of(settings.region, str(segmentation)).sum() * grid.voxel_volume_ml),
-        "map_ml": float((found.probability.data >= 0.5).sum() * grid.voxel_volume_ml),
+        "observed_ml": float(observed.sum() * ml),
+        "map_ml": float((found.probability.data >= 0.5).sum() * ml),
     }
-    write_json(facts, Path(out).with_name(Path(out).name.removesuffix(".gz").removesuffix(".nii") + ".json"))
-    if dicom_series is not None and dicom_out is not None:
-        from regrowth import __version__
-        from regrowth.io.dicom_seg import write_probability_seg
-
-        write_probability_seg(found.probability, Path(dicom_series), Path(dicom_out), algorithm_version=__version__)
-    return facts
 
 
 def _observed(
@@ -284,7 +307,11 @@ def _observed(
 
 
 def _courses(
-    dose: str | Path | None, tissue: TissueMap, sensitivity: tuple[float, float] = (0.03, 10.0), **when: Any
+    dose: str | Path | None,
+    tissue: TissueMap,
+    when: Mapping[str, Any],
+    sensitivity: tuple[float, float] = (0.03, 10.0),
+    not_before: float = -np.inf,
 ) -> tuple[list[DoseCourse], list[str]]:
     """Read radiotherapy, and say what was done to the dose."""
     if dose is None:
@@ -293,7 +320,13 @@ def _courses(
         return [], []
     found = files.read_dose(dose, tissue.grid, tissue.matter)
     alpha, ratio = sensitivity
-    return [files.dose_course(found.filled(), **when, alpha_per_gy=alpha, alpha_beta_gy=ratio)], list(found.notes)
+    course = files.dose_course(found.filled(), **when, alpha_per_gy=alpha, alpha_beta_gy=ratio)
+    if min(course.days) < not_before:
+        raise ParameterError(
+            f"radiotherapy begins on day {min(course.days):g}, before the last segmentation on day {not_before:g}: "
+            "growth cannot be fitted across treatment; leave out the second segmentation, or the treatment before it"
+        )
+    return [course], list(found.notes)
 
 
 def _density(path: str | Path) -> Image:
