@@ -12,13 +12,16 @@ import pytest
 import regrowth
 from regrowth.clinical import Patient, Session
 from regrowth.errors import InputError
+from regrowth.growth.cohort_forecast import forecast_cohort
 from regrowth.growth.cohort_model import BASELINES, CohortModel
 from regrowth.growth.parameters import GrowthParameters
+from regrowth.growth.patient_series import PatientSeries
 from regrowth.io.bids import Cohort
 from regrowth.io.tables import read_json, read_tsv, write_tsv
 from regrowth.phantom.series import SeriesSettings, synthetic_series
 from regrowth.report.stored import section_from
 from regrowth.workflow.job import Job, Skip, Task
+from regrowth.workflow.pages.forecast import forecast_section, forecast_sections
 from regrowth.workflow.steps.forecast import STEP
 from regrowth.workflow.study import Study
 
@@ -145,6 +148,29 @@ def test_a_file_that_is_no_cohort_model_is_refused_by_name(tmp_path):
     path.write_text('{"format": "else"}')
     with pytest.raises(InputError, match=r"model\.json.*no regrowth cohort model"):
         run(make_study(tmp_path, replace(QUICK, cohort_model=str(path))))
+
+
+def test_hard_series_have_a_page_that_says_what_is_missing():
+    series = {
+        "single": ([0.0], [5.0]),
+        "zero": ([0.0, 60.0], [0.0, 0.0]),
+        "vanished": ([0.0, 60.0, 120.0], [5.0, 2.0, 0.0]),
+        "constant": ([0.0, 60.0], [5.0, 5.0]),
+    }
+    found = forecast_cohort([PatientSeries.from_exams(k, *v) for k, v in series.items()], QUICK)
+    pages = {p.label: forecast_section(p, region="TC") for p in found.patients}
+    assert "new lesion" in pages["zero"].skipped
+    assert "There is no back-test" in pages["single"].text
+    assert "no threshold" in pages["vanished"].text
+    for label in ("single", "vanished", "constant"):
+        assert "There is no interval" in pages[label].text
+        assert len(pages[label].figures) == 1
+        assert "persistence (the last volume stays)" in pages[label].text
+    (cohort,) = forecast_sections(found)
+    assert "No forecast for sub-zero" in cohort.text
+    assert "A baseline wins" in cohort.text
+    (empty,) = forecast_sections(forecast_cohort([], QUICK))
+    assert empty.skipped == "there is no patient"
 
 
 def test_a_faulty_treatment_costs_only_that_patient_its_forecast(tmp_path):

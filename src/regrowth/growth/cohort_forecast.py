@@ -87,7 +87,8 @@ def forecast_cohort(
     parameters
         Choices; the defaults if None.
     external
-        What another cohort has taught. Priors, rate, choice and intervals are then its own, and nothing is learned here.
+        What another cohort has taught. Priors, rate, choice and intervals (with their coverage) are then its own, and nothing
+        is learned here.
     detection_ml
         Volume below which nothing is seen, ml; that of the external model if there is one.
     source
@@ -110,6 +111,7 @@ def forecast_cohort(
         raise ParameterError(f"patient(s) {', '.join(twice)} are given twice; join their exams")
     everyone = sorted((usable_series(p) for p in patients), key=lambda u: u.label)
     if external is not None:
+        parameters = replace(parameters, coverage=external.coverage)
         detection_ml, candidates = external.detection_ml, external.candidates
         its = _Taught(external.priors, external.common_rate_per_day, detection_ml)
         taught, whole = dict.fromkeys(names, its), its
