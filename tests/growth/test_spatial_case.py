@@ -210,13 +210,26 @@ def test_arrays_on_another_grid_are_refused() -> None:
 
 def test_voxels_that_no_simulation_reached_are_ranked_by_their_distance() -> None:
     grid = make_grid("oblique", (2.0, 2.0, 2.0), 30.0)
-    p = np.zeros(grid.shape)
+    p, nothing = np.zeros(grid.shape), np.zeros(grid.shape, bool)
     p[5:8, 5:8, 5:8] = 0.3
-    ranks = ranked_scores(p, grid)
+    ranks = ranked_scores(p, grid, nothing)
     np.testing.assert_array_equal(ranks[p > 0], 0.3)
     outside = -ndimage.distance_transform_edt(p == 0, sampling=grid.spacing_mm)[p == 0]
     np.testing.assert_allclose(ranks[p == 0], outside)
-    assert not ranked_scores(np.zeros(grid.shape), grid).any()
+    assert not ranked_scores(0 * p, grid, nothing).any()
+
+
+def test_voxels_that_every_simulation_reached_are_ranked_by_their_distance_to_the_tumour() -> None:
+    grid = make_grid("LPS", (2.0, 2.0, 2.0), 30.0)
+    p, tumour = np.full(grid.shape, 1.0), np.zeros(grid.shape, bool)
+    p[:, :, 10:] = 0.5
+    tumour[7, 7, 12] = True
+    ranks = ranked_scores(p, grid, tumour)
+    order = np.argsort(-ranks[p == 1], kind="stable")
+    away = ndimage.distance_transform_edt(~tumour, sampling=grid.spacing_mm)[p == 1]
+    assert (np.diff(away[order]) >= -1e-9).all()
+    assert ranks[p == 1].min() > ranks[p == 0.5].max()  # a tie is broken, no order is turned
+    assert np.abs(ranks - p).max() < 2e-6
 
 
 def test_spacings_are_never_finer_than_the_image_and_the_margin_names_its_baseline() -> None:

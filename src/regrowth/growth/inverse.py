@@ -22,6 +22,7 @@ from regrowth.space import Grid, bounding_box, require_same_grid
 __all__ = ["GrowthInverse", "InverseSettings", "fit_origin"]
 
 _NUDGE = np.array([0.5, 0.5, 0.5, 0.03, 0.02, 0.02])  # mm, mm, mm, log, log, log: for derivatives
+_LEAST_FRONT = 0.25  # of a voxel: a shorter front moves as the voxels let it, not as the equation says
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,12 @@ class _Objective:
         self.stage, self.days, self.settings = stage, days - days[0], settings
         self.size = 6 if len(days) > 1 else 5
         self.runs = 0
+        self.least_front_mm = _LEAST_FRONT * max(stage.grid.spacing_mm)
         self._cached = lru_cache(maxsize=64)(self._run)
 
     def _run(self, key: tuple[float, ...]) -> FrontTrace | None:
+        if key[3] < np.log(self.least_front_mm):
+            return None
         self.runs += 1
         return front_trace(self.stage, np.array(key[:3]), float(np.exp(key[3])))
 
@@ -262,7 +266,7 @@ def fit_origin(
             "one segmentation does not tell how long a generation lasts: rho, D, speed and age rest on the prior of rho"
         )
     if samples.effective < 20:
-        doubts.append(f"the posterior rests on {samples.effective:.0f} effective draws: its intervals are rough")
+        doubts.append(f"the posterior rests on {samples.effective:.0f} effective draws: what it leaves open is rough")
     if inflation > 9:
         doubts.append("the model does not follow the borders (more than 3 times their assumed error)")
     front, age = np.exp(found[3]), np.exp(found[4])

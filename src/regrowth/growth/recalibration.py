@@ -10,7 +10,15 @@ import numpy as np
 from regrowth.errors import InputError, ParameterError
 from regrowth.growth.scores import Calibration
 
-__all__ = ["PRIOR_PATIENTS", "MapCalibration", "MapHistogram", "learn_map_calibration", "map_histogram", "pooled_calibration"]
+__all__ = [
+    "PRIOR_PATIENTS",
+    "MapCalibration",
+    "MapHistogram",
+    "learn_map_calibration",
+    "level_edges",
+    "map_histogram",
+    "pooled_calibration",
+]
 
 PRIOR_PATIENTS = 2.0
 """The identity counts as much as this many patients whose maps came true."""
@@ -143,14 +151,20 @@ def map_histogram(probability: np.ndarray, observed: np.ndarray, allowed: np.nda
     p, y = p[inside], y[inside]
     if p.size and not (np.isfinite(p).all() and p.min() >= 0 and p.max() <= 1):
         raise InputError("a map holds values outside of 0 to 1 among the allowed voxels")
-    levels = min(members, _MOST_LEVELS)
-    edges = np.concatenate([[0.0], (np.arange(levels) + 0.5) / levels, [1.0]])
+    edges = level_edges(members)
+    levels = len(edges) - 2
     which = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, levels)
     counts = np.bincount(which, minlength=levels + 1)
     tumour = np.bincount(which[y], minlength=levels + 1)
     total = np.bincount(which, p, minlength=levels + 1)
     mean = np.divide(total, counts, out=np.full(levels + 1, np.nan), where=counts > 0)
     return MapHistogram(edges, counts, tumour, mean)
+
+
+def level_edges(members: int) -> np.ndarray:
+    """Bounds of the levels of a map of so many simulations, from 0 to 1; each level is centred on a value that it can have."""
+    levels = min(members, _MOST_LEVELS)
+    return np.concatenate([[0.0], (np.arange(levels) + 0.5) / levels, [1.0]])
 
 
 def learn_map_calibration(histograms: Sequence[MapHistogram], members: int) -> MapCalibration:

@@ -146,11 +146,11 @@ def inverse_settings(parameters: GrowthParameters, grid: Grid) -> InverseSetting
     )
 
 
-def ranked_scores(probability: np.ndarray, grid: Grid) -> np.ndarray:
-    """Rank all voxels by a map, and where it is 0 by the distance to where it is not.
+def ranked_scores(probability: np.ndarray, grid: Grid, tumour: np.ndarray) -> np.ndarray:
+    """Rank all voxels by a map, equal ones by the distance to the tumour, and where it is 0 by the distance to where it is not.
 
-    A map of a finite number of simulations is 0 in most of the brain; without this rule the voxels there would be one large
-    tie, and the volume that a recurrence needs would jump to that of the brain.
+    A map of a finite number of simulations is 0 in most of the brain, and 1 in much of it when the day is far; without this
+    rule the voxels there would be one large tie, and the volume that a recurrence needs would jump over it.
 
     Parameters
     ----------
@@ -158,16 +158,23 @@ def ranked_scores(probability: np.ndarray, grid: Grid) -> np.ndarray:
         (X, Y, Z) 0 to 1.
     grid
         Its grid.
+    tumour
+        (X, Y, Z) bool, the tumour at the last observation; an empty one breaks no tie.
 
     Returns
     -------
     numpy.ndarray
-        (X, Y, Z) the probability where it is above 0, else minus the distance in mm; 0 everywhere for a map of zeros.
+        (X, Y, Z) the probability where it is above 0, less a millionth at most for the distance to the tumour; elsewhere minus
+        the distance in mm; 0 everywhere for a map of zeros.
     """
     p = np.asarray(probability, np.float64)
     if not (p > 0).any():
         return np.zeros(p.shape)
-    return np.where(p > 0, p, -distance_to_mm(p > 0, grid))
+    near = np.zeros(p.shape)
+    if np.any(tumour):
+        near = distance_to_mm(tumour, grid)
+        near = near * (min(1e-6, float(p[p > 0].min()) / 2) / max(float(near.max()), 1.0))
+    return np.where(p > 0, p - near, -distance_to_mm(p > 0, grid))
 
 
 def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.random.Generator) -> SpatialForecast:
@@ -221,7 +228,7 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     doubts += [] if np.any(last.core) or parameters.region != "core" else ["no core was seen: nothing persists or dilates"]
     standard = _standard(case, core, brain, parameters)
     doubts += [standard.reason] if standard.reason else []
-    ranks = None if probability is None else ranked_scores(probability.probability.data, grid)
+    ranks = None if probability is None else ranked_scores(probability.probability.data, grid, core)
     model = _model_plan(ranks, allowed, standard, grid, inverse.reason)
     curves: dict[str, CoverageCurve] = {}
     scores: list[CaseScore] = []
@@ -267,7 +274,12 @@ def _mapped(
         radiotherapy=courses,
         resections=cavities,
     )
-    return found, [*doubts, *([found.reason] if found.reason else [])]
+    parts = found.reason.split("; ") if found.reason else []
+    coarse = [p for p in parts if p.startswith("voxels of")]  # one per draw, each with its own length
+    doubts += [p for p in parts if p not in coarse]
+    if coarse:
+        doubts.append(coarse[0] + (f"; so are {len(coarse) - 1} others" if len(coarse) > 1 else ""))
+    return found, doubts
 
 
 def _standard(case: SpatialCase, core: np.ndarray, brain: np.ndarray, parameters: GrowthParameters) -> TreatmentPlan:
