@@ -14,12 +14,13 @@ import numpy as np
 
 from regrowth.errors import ImageFileError
 from regrowth.io.dicom_geometry import LPS_TO_RAS, quiet, read_dicom
+from regrowth.io.rtstruct_writing import WrittenStructures, write_rtstruct
 from regrowth.radiotherapy import Contour, Structure, StructureSet
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["StructureProblem", "read_rtstruct", "read_rtstruct_with_problems"]
+__all__ = ["StructureProblem", "WrittenStructures", "read_rtstruct", "read_rtstruct_with_problems", "write_rtstruct"]
 
 _KEYWORDS = (
     "SpecificCharacterSet",
