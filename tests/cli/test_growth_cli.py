@@ -215,6 +215,7 @@ def test_where_tumours_hold_still_a_baseline_is_used_and_it_is_said(growth, tmp_
     ]
     said = growth("forecast", volumes(tmp_path / "v.tsv", still), tmp_path / "out", *FEW).fine()
     assert "no growth model is used: the baseline persistence" in said.out
+    assert "chosen forecaster against persistence, log error of the volume, all: " in said.out
     assert "A baseline wins" in html.unescape((tmp_path / "out" / "forecast.html").read_text())
 
 

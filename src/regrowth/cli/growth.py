@@ -82,18 +82,14 @@ def forecast(
 
     with console.status("forecasting"):
         tables = api.forecast_growth_table(table, out_dir, treatment=treatment, column=column, **asdict(growth))
-    shown = (
-        "participant_id",
-        "status",
-        "forecaster",
-        "last_ml",
-        "horizon_day",
-        "median_ml",
-        "lower_ml",
-        "upper_ml",
-        "coverage",
-    )
-    print_rows("Forecasts at the horizon; n/a: no interval could be calibrated", tables.get("patients", []), shown)
+    rows = tables.get("patients", [])
+    shown = ["participant_id", "status", "forecaster", "last_ml", "median_ml", "lower_ml", "upper_ml"]
+    if all(row["status"] == "ok" for row in rows):
+        shown.remove("status")
+    print_rows("Forecasts at the horizon; n/a: no interval could be calibrated", rows, shown)
+    for row in tables.get("comparisons", []):
+        if (row["model"], row["measure"], row["stratum"]) == (CHOSEN, "log_error", "all"):
+            console.print(row["verdict"], markup=False, highlight=False, soft_wrap=True)
     for row in tables.get("notes", []):
         console.print(row["note"], markup=False, highlight=False, soft_wrap=True)
     console.print("report:", style="bold", end=" ")
