@@ -176,7 +176,7 @@ def test_a_model_is_chosen_only_when_patients_show_that_it_is_better(rng):
 
 def test_ninety_percent_intervals_hold_85_to_95_percent_of_200_new_patients():
     quicker = replace(QUICK, draws=50, folds=3)
-    model = learn_cohort_model(drawn(50, 1, most_exams=4), quicker)
+    model = learn_cohort_model(drawn(120, 1, most_exams=4), quicker)
     found = forecast_cohort(drawn(200, 2, most_exams=4), quicker, external=model)
     (hits,) = [s for s in found.card.summaries if (s.model, s.measure, s.stratum) == (CHOSEN, "interval_hit", "all")]
     assert hits.n == 200
