@@ -191,8 +191,10 @@ def score(
         recurrence=recurrence,
         **asdict(growth),
     )
-    told = [r for r in tables["comparisons"] if r["stratum"] == "all"]
-    print_rows("Against the baselines, all patients", told, ("model", "baseline", "measure", "n", "verdict"))
+    against = {row["baseline"] for row in tables["comparisons"]}
+    for row in tables["comparisons"]:
+        if row["stratum"] == "all" and row["model"] not in against:
+            console.print(row["verdict"], markup=False, highlight=False, soft_wrap=True)
     console.print("report:", style="bold", end=" ")
     console.print(str(out_dir / "scores.html"), soft_wrap=True, highlight=False)
 
