@@ -177,7 +177,7 @@ def _sections(card: ScoreCard, tables: Mapping[str, Rows], baselines: Sequence[s
             *told,
         ]
     )
-    shown = ("model", "baseline", "measure", "stratum", "n", "difference", "difference_low", "difference_high", "verdict")
+    shown = ("model", "baseline", "measure", "stratum", "n", "difference", "difference_low", "difference_high", "outcome")
     parts = [
         growth_table("Models", tables["scorecard"]),
         growth_table("Against the baselines", tables["comparisons"], shown),

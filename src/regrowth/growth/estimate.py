@@ -47,20 +47,28 @@ class Estimate:
         It ``beats`` or ``loses`` only when the interval excludes 0 and there are at least `LEAST_PAIRS` patients. Where the
         signed-rank test comes to another conclusion, as with a few large differences among many small ones, it says so.
         """
+        outcome = self.outcome(higher_is_better)
         if self.n == 0:
-            return f"{what}: not compared (no patient has both values)"
+            return f"{what}: {outcome} (no patient has both values)"
         figures = f"{self.method} difference {self.value:.4g}"
         if np.isfinite(self.low):
             figures += f", {100 * self.level:g} % interval {self.low:.4g} to {self.high:.4g}"
         figures += f", n {self.n}, signed-rank p {p_signed_rank:.2g}"
         if self.n < LEAST_PAIRS:
-            return f"{what}: too few patients to tell ({figures}; at least {LEAST_PAIRS} are needed)"
+            return f"{what}: {outcome} ({figures}; at least {LEAST_PAIRS} are needed)"
         found, ranks = not self.low <= 0 <= self.high, p_signed_rank <= 1 - self.level
         doubt = "" if found == ranks else "; interval and rank test disagree"
-        if not found:
-            return f"{what}: no difference shown ({figures}{doubt})"
-        won = (self.low > 0) == higher_is_better
-        return f"{what}: {'beats the baseline' if won else 'loses to the baseline'} ({figures}{doubt})"
+        return f"{what}: {outcome} ({figures}{doubt})"
+
+    def outcome(self, higher_is_better: bool) -> str:
+        """Say in a few words whether this paired difference (model minus baseline) speaks for the model."""
+        if self.n == 0:
+            return "not compared"
+        if self.n < LEAST_PAIRS:
+            return "too few patients to tell"
+        if self.low <= 0 <= self.high:
+            return "no difference shown"
+        return "beats the baseline" if (self.low > 0) == higher_is_better else "loses to the baseline"
 
 
 def bootstrap_interval(

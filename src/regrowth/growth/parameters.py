@@ -23,7 +23,7 @@ class GrowthParameters:
     models: str = _option("exponential,gompertz", "growth laws that are fitted, by commas; the best by leave-last-out is used")
     horizon_days: float = _option(90.0, "how far beyond the last exam a forecast goes", "days")
     coverage: float = _option(0.9, "promised coverage of the calibrated intervals")
-    folds: int = _option(10, "parts of the cohort; what a patient's forecast learns from others never includes its own part")
+    folds: int = _option(10, "parts of the cohort; the priors of a patient never come from its own part")
     draws: int = _option(400, "draws from the posterior of a patient")
     progression_share: float = _option(0.4, "growth above the least volume that counts as progression")
     cohort_model: str = _option("", "JSON file of priors and intervals learned in another cohort (regrowth growth learn)")

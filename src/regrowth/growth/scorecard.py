@@ -37,8 +37,8 @@ class Summary:
 class Comparison:
     """A model against a baseline over the patients where both have a value.
 
-    `difference` is model minus baseline by the centre of the measure; `n_only_one` counts patients that only one of
-    both has a value for: a model must not win by failing where it is hard.
+    `difference` is model minus baseline by the centre of the measure; `outcome` says it in a few words and `verdict` in full.
+    `n_only_one` counts patients that only one of both has a value for: a model must not win by failing where it is hard.
     """
 
     model: str
@@ -51,6 +51,7 @@ class Comparison:
     n_worse: int
     n_tied: int
     n_only_one: int
+    outcome: str
     verdict: str
 
 
@@ -81,7 +82,7 @@ class ScoreCard:
             | {"n_only_one": c.n_only_one, "centre": c.difference.method}
             | {f"difference{end}": v for end, v in _interval(c.difference)}
             | {"n_better": c.n_better, "n_worse": c.n_worse, "n_tied": c.n_tied}
-            | {"p_signed_rank": c.p_signed_rank, "verdict": c.verdict}
+            | {"p_signed_rank": c.p_signed_rank, "outcome": c.outcome, "verdict": c.verdict}
             for c in self.comparisons
         ]
 
@@ -180,7 +181,20 @@ def _comparison(
     up, down = int((difference > 0).sum()), int((difference < 0).sum())
     better, worse = (up, down) if rule.higher_is_better else (down, up)
     tied = int((difference == 0).sum())
-    return Comparison(model, baseline, measure, stratum, found, p, better, worse, tied, only_one, verdict)
+    return Comparison(
+        model,
+        baseline,
+        measure,
+        stratum,
+        found,
+        p,
+        better,
+        worse,
+        tied,
+        only_one,
+        found.outcome(rule.higher_is_better),
+        verdict,
+    )
 
 
 def _interval(estimate: Estimate) -> tuple[tuple[str, float], ...]:

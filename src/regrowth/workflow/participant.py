@@ -14,6 +14,7 @@ PARTICIPANT_STEPS = (
     "locate",  # in which regions the tumour lies
     "measure",  # volumes in native space
     "tissue",  # white and grey matter of the baseline exam
+    "grow",  # where the tumour began and where it will be, plans, scores
     "respond",  # response over the exams, RANO 2.0
     "report",  # one page per patient
 )

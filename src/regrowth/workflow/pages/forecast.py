@@ -253,14 +253,14 @@ def _comparison_table(card: ScoreCard) -> Table:
         if c.model == CHOSEN and c.measure in ("log_error", "crps_ml"):
             d = c.difference
             rows.append(
-                (_named(c.baseline), c.measure, c.stratum, d.n, d.value, d.low, d.high, c.n_better, c.n_worse, c.verdict)
+                (_named(c.baseline), c.measure, c.stratum, d.n, d.value, d.low, d.high, c.n_better, c.n_worse, c.outcome)
             )
     numbers = (Column(x, digits=3) for x in ("difference", "lower", "upper"))
     names: tuple[Column | str, ...] = ("baseline", "measure", "stratum", "n", *numbers)
     caption = (
         "Chosen forecaster minus baseline over the same patients; below 0 is better. Intervals: bootstrap over patients, 95 %."
     )
-    return Table("Against the baselines", (*names, "better", "worse", "verdict"), tuple(rows), caption)
+    return Table("Against the baselines", (*names, "better", "worse", "outcome"), tuple(rows), caption)
 
 
 def _sentences(notes: Sequence[str]) -> list[str]:

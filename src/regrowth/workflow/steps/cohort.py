@@ -14,7 +14,7 @@ from regrowth.workflow.study import Study, methods_settings
 
 __all__ = ["STEP"]
 
-SECTIONS = ("frequency", "statistics", "forecast")
+SECTIONS = ("frequency", "statistics", "forecast", "growth")
 """Steps of the group that leave sections for the page, in the order in which they are shown."""
 
 
