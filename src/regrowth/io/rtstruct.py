@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from struct import error as StructError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,7 +106,14 @@ def read_rtstruct_with_problems(path: Path) -> tuple[StructureSet, tuple[Structu
     ImageFileError
         If the file is no structure set.
     """
-    dataset = read_dicom(path, _KEYWORDS, pixels=False)
+    from pydicom.errors import BytesLengthException
+
+    cut_off = (BytesLengthException, StructError)  # a file that ends in the middle of an element
+    damaged = (*cut_off, AttributeError, ValueError, TypeError, KeyError, NotImplementedError, OSError)
+    try:
+        dataset = read_dicom(path, _KEYWORDS, pixels=False)
+    except cut_off as error:
+        raise ImageFileError(f"{path}: is cut off or damaged; export it again") from error
     found = str(dataset.get("Modality", ""))
     if found != "RTSTRUCT":
         raise ImageFileError(f"{path}: is {found or 'of no modality'}, not RTSTRUCT; name the file of the structures")
@@ -113,7 +121,7 @@ def read_rtstruct_with_problems(path: Path) -> tuple[StructureSet, tuple[Structu
     try:
         with quiet():
             return _structure_set(dataset, problems), tuple(problems)
-    except (AttributeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except damaged as error:
         raise ImageFileError(f"{path}: its structures cannot be read ({type(error).__name__}); export it again") from error
 
 
@@ -137,8 +145,10 @@ def _structure_set(dataset: Dataset, problems: list[StructureProblem]) -> Struct
         name = f"ROI {number}"
         problems.append(StructureProblem(number, name, "has contours but no name", "kept under its number"))
         structures.append(_structure(number, name, frame, item, observed.get(number), problems))
-    if not structures:
-        problems.append(StructureProblem(0, "", "holds no structure", "export it with its structures"))
+    for keyword in ("StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence"):
+        if not dataset.get(keyword):  # the standard demands all three: the file may end too early
+            is_loss = keyword != "RTROIObservationsSequence"
+            problems.append(StructureProblem(0, "", f"has no {keyword}", "what is there was taken", is_loss))
     return StructureSet(
         tuple(structures),
         frame,
@@ -160,8 +170,8 @@ def _by_number(items: Sequence[Dataset] | None, problems: list[StructureProblem]
         number = _number(item)
         if number is None or number in out:
             what = "an item that is of no structure" if number is None else f"several items of structure {number}"
-            lost = bool(item.get("ContourSequence"))
-            problems.append(StructureProblem(number or 0, "", f"{sequence} has {what}", "only the first was taken", lost))
+            lost = number is None or bool(item.get("ContourSequence"))
+            problems.append(StructureProblem(number or 0, "", f"{sequence} has {what}", "left out", lost))
             continue
         out[number] = item
     return out

@@ -26,8 +26,8 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired, but what RTReferencedStudySequence asks for
 _SERIES_NUMBER = 9002  # beyond those of scanners; the UID tells series apart
 _ON_PLANE_MM = 0.1
-_DECIMALS = 6  # of a coordinate in mm, so that numbers up to a hundred metres fit into 16 characters
-_DS_LENGTH = 16
+_DECIMALS = 6  # of a coordinate in mm, so that numbers up to a hundred metres fit into the 16 characters of DICOM
+_FARTHEST_MM = 1e5
 _FLIP = np.diag(LPS_TO_RAS)[:3]
 # Of the patient and the study, which the structures belong to. DICOM wants them there, but they may be empty.
 _IDENTITY: tuple[str, ...] = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
@@ -334,7 +334,7 @@ def _contour(contour: Contour, number: int, planes: _Planes, name: str) -> Datas
     out.NumberOfContourPoints = len(points)
     out.ContourNumber = number
     texts = [f"{v:.{_DECIMALS}f}".rstrip("0").rstrip(".") for v in points.ravel().tolist()]
-    if max(map(len, texts)) > _DS_LENGTH:
+    if np.abs(points).max() >= _FARTHEST_MM:
         raise ParameterError(f"{name}: a point lies {np.abs(points).max():.3g} mm from the origin; that is no patient")
     out.ContourData = texts
     return out
