@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.radiotherapy import Contour, Structure
-from regrowth.radiotherapy.polygons import inside_lattice, inside_points, outline, outline_distance
+from regrowth.radiotherapy.polygons import inside_lattice, inside_points, outline, outline_distance, share_lattice
 from regrowth.radiotherapy.rasterise import rasterise, rasterise_share
 from regrowth.space import Grid
 from tests.conftest import make_grid
@@ -52,6 +52,7 @@ SHAPES = {
     "ring": (lambda h: [circle(30, h), circle(15, h)], 900 - 225),
     "ring wound the other way": (lambda h: [circle(30, h), circle(15, h, clockwise=True)], 900 - 225),
     "island": (lambda h: [circle(30, h), circle(20, h), circle(10, h)], 900 - 400 + 100),
+    "two parts": (lambda h: [circle(12, h, (-15, 1)), circle(12, h, (15, -1.3))], 288),
     "keyhole": (lambda h: [keyhole(30, 15, h)], 900 - 225),
 }
 
@@ -64,12 +65,6 @@ def test_volume_is_within_half_a_percent_of_the_analytic_one(shape, spacing):
     found = rasterise_share(s, cubes(spacing))
     assert found.status == "ok"
     assert found.volume_ml == pytest.approx(np.pi * squared * 33 / 1000, rel=0.005)
-
-
-def test_two_parts_in_one_plane_are_both_filled():
-    s = structure(*(circle(12, h, (x, 1.7 * x / 15)) for h in PLANES for x in (-15.0, 15.0)))
-    found = rasterise_share(s, cubes(3.0), supersampling=10)
-    assert found.volume_ml == pytest.approx(np.pi * 288 * 33 / 1000, rel=0.005)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -257,6 +252,23 @@ def test_lattice_and_points_agree_also_where_corners_lie_on_points(corners, halv
     loop = np.array(corners, float) / (2.0 if halves else 1.0)
     at = np.stack(np.meshgrid(np.arange(16), np.arange(15), indexing="ij"), axis=-1).reshape(-1, 2)
     assert np.array_equal(inside_lattice([loop], (16, 15)).ravel(), inside_points([loop], at))
+
+
+@pytest.mark.parametrize("n_lines", [1, 4])
+def test_share_of_boxes_is_exact_along_lines(n_lines):
+    outer, inner = np.array([[0.2, 0], [6.7, 0], [6.7, 4], [0.2, 4]]), np.array([[1.5, 1], [3, 1], [3, 3], [1.5, 3.0]])
+    got = share_lattice([outer - [0, 0.5], inner - [0, 0.5]], (9, 6), n_lines)
+    along = np.array([0.3, 1, 1, 1, 1, 1, 1, 0.2, 0])
+    hole = np.array([0, 0, 1, 0.5, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(got[:, 0], along, atol=1e-9)
+    np.testing.assert_allclose(got[:, 1], along - hole, atol=1e-9)
+    assert not got[:, 4:].any()
+
+
+def test_share_of_polygons_beyond_the_lattice_is_that_of_the_part_within():
+    loop = np.array([[-9.0, -7.5], [3.0, -7.5], [3.0, 30.0], [-9.0, 30.0]])
+    got = share_lattice([loop], (5, 4), 3)
+    np.testing.assert_allclose(got, np.repeat([[1], [1], [1], [0.5], [0]], 4, axis=1), atol=1e-9)
 
 
 def test_polygons_that_share_an_edge_share_no_point():

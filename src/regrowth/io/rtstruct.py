@@ -5,10 +5,10 @@ Only the attributes that are named here are read; names, birth dates and identif
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from struct import error as StructError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,7 +108,7 @@ def read_rtstruct_with_problems(path: Path) -> tuple[StructureSet, tuple[Structu
     """
     from pydicom.errors import BytesLengthException
 
-    cut_off = (BytesLengthException, StructError)  # a file that ends in the middle of an element
+    cut_off = (BytesLengthException, struct.error)  # a file that ends in the middle of an element
     damaged = (*cut_off, AttributeError, ValueError, TypeError, KeyError, NotImplementedError, OSError)
     try:
         dataset = read_dicom(path, _KEYWORDS, pixels=False)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from regrowth.radiotherapy.planes import PlaneStack
-from regrowth.radiotherapy.polygons import inside_lattice, inside_points, outline, outline_distance
+from regrowth.radiotherapy.polygons import inside_lattice, inside_points, outline, outline_distance, share_lattice
 from regrowth.space import Grid
 
 __all__ = ["Between", "FillRule", "fill", "slice_step_mm"]
@@ -45,7 +45,10 @@ def slice_step_mm(stack: PlaneStack, grid: Grid) -> float:
 
 
 def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
-    """Count how many of the samples of each voxel lie inside.
+    """Find which share of each voxel lies inside.
+
+    With a supersampling of 1 that is whether its centre does. Else `supersampling` samples along every axis count; along the
+    first axis of a slice that is parallel to the contours the share is exact, unless the shape between planes is asked for.
 
     Parameters
     ----------
@@ -56,12 +59,12 @@ def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> t
     rule
         What happens between planes.
     supersampling
-        Samples per axis and voxel, evenly spread; 1 is the centre.
+        Samples per axis and voxel, evenly spread.
 
     Returns
     -------
-    count
-        uint16, 0 to `supersampling` ** 3, of the part of the grid that the contours may reach.
+    share
+        float32, 0 to 1, of the part of the grid that the contours may reach.
     box
         Which part that is.
     """
@@ -69,15 +72,15 @@ def fill(stack: PlaneStack, grid: Grid, rule: FillRule, supersampling: int) -> t
     outward = np.abs(grid.inverse[:3, :3] @ stack.normal) * max(rule.end_mm, rule.reach_mm)
     low = np.clip(np.floor(points.min(axis=0) - outward), 0, grid.shape).astype(int)
     high = np.clip(np.ceil(points.max(axis=0) + outward) + 1, low, grid.shape).astype(int)
-    count = np.zeros(high - low, np.uint16)
-    if count.size:
+    share = np.zeros(high - low, np.float32)
+    if share.size:
         axis = _aligned_axis(stack, grid, np.ptp(points, axis=0))
         if axis is None:
-            _fill_points(count, low, stack, grid, rule, supersampling)
+            _fill_points(share, low, stack, grid, rule, supersampling)
         else:
-            _fill_slices(count, low, axis, stack, grid, rule, supersampling)
+            _fill_slices(share, low, axis, stack, grid, rule, supersampling)
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return count, (box[0], box[1], box[2])
+    return share, (box[0], box[1], box[2])
 
 
 def _aligned_axis(stack: PlaneStack, grid: Grid, extent: np.ndarray) -> int | None:
@@ -94,10 +97,10 @@ def _samples(low: int, n: int, supersampling: int) -> np.ndarray:
     return (np.arange(n * supersampling) + 0.5) / supersampling - 0.5 + low
 
 
-def _fill_slices(count: np.ndarray, low: np.ndarray, axis: int, stack: PlaneStack, grid: Grid, rule: FillRule, s: int) -> None:
+def _fill_slices(share: np.ndarray, low: np.ndarray, axis: int, stack: PlaneStack, grid: Grid, rule: FillRule, s: int) -> None:
     """Fill slice by slice; every plane is scanned once, its scan used by all slices that it speaks for."""
     others = [i for i in range(3) if i != axis]
-    view = np.moveaxis(count, axis, 0)
+    view = np.moveaxis(share, axis, 0)
     along = np.zeros((view.shape[0] * s, 3))
     along[:, axis] = _samples(int(low[axis]), view.shape[0], s)
     along[:, others] = low[others] + (np.array(view.shape[1:]) - 1) / 2
@@ -106,12 +109,12 @@ def _fill_slices(count: np.ndarray, low: np.ndarray, axis: int, stack: PlaneStac
     planes = _Lattices(stack, grid, others, low[others], (view.shape[1] * s, view.shape[2] * s), s, to_mm)
     for i in range(len(along)):
         if below[i] >= 0:
-            inside = _summed(planes.blend(int(below[i]), float(fraction[i])), s)
+            inside = _mean(planes.blend(int(below[i]), float(fraction[i])), s)
         elif nearest[i] >= 0:
-            inside = planes.counts(int(nearest[i]))
+            inside = planes.share(int(nearest[i]))
         else:
             continue
-        view[i // s] += inside
+        view[i // s] += inside / np.float32(s)
 
 
 class _Lattices:
@@ -130,7 +133,7 @@ class _Lattices:
         self._stack, self._grid, self._others, self._low = stack, grid, others, low
         self._shape, self._s, self._to_mm = shape, s, to_mm
         self._scans: dict[int, np.ndarray] = {}
-        self._counts: dict[int, np.ndarray] = {}
+        self._shares: dict[int, np.ndarray] = {}
         self._pair: tuple[int, np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def _loops(self, k: int) -> list[np.ndarray]:
@@ -143,11 +146,17 @@ class _Lattices:
             self._scans[k] = inside_lattice(self._loops(k), self._shape)
         return self._scans[k]
 
-    def counts(self, k: int) -> np.ndarray:
-        """How many samples of each voxel, in one layer of samples, lie inside the contours of plane k."""
-        if k not in self._counts:
-            self._counts = {k: _summed(self.scan(k), self._s)}
-        return self._counts[k]
+    def share(self, k: int) -> np.ndarray:
+        """Which share of each voxel of a layer without height lies inside the contours of plane k."""
+        if k not in self._shares:
+            if self._s == 1:
+                share = self.scan(k).astype(np.float32)
+            else:
+                loops = [self._grid.index(loop)[:, self._others] - self._low for loop in self._stack.loops[k]]
+                shape = (self._shape[0] // self._s, self._shape[1] // self._s)
+                share = share_lattice(loops, shape, self._s).astype(np.float32)
+            self._shares = {k: share}
+        return self._shares[k]
 
     def blend(self, k: int, fraction: float) -> np.ndarray:
         """Which samples lie inside between plane k and the next."""
@@ -166,15 +175,13 @@ class _Lattices:
         return float(np.linalg.norm(self._to_mm, axis=0).min())
 
 
-def _summed(inside: np.ndarray, s: int) -> np.ndarray:
-    """Count the samples inside per voxel of a slice."""
-    if s == 1:
-        return inside.astype(np.uint16)
-    out = np.zeros((inside.shape[0] // s, inside.shape[1] // s), np.uint16)
+def _mean(inside: np.ndarray, s: int) -> np.ndarray:
+    """Average the samples of every voxel of a slice, float32."""
+    out = np.zeros((inside.shape[0] // s, inside.shape[1] // s), np.float32)
     for i in range(s):
         for j in range(s):
             out += inside[i::s, j::s]
-    return out
+    return out / np.float32(s * s)
 
 
 def _distances(loops: Sequence[Sequence[np.ndarray]], points: np.ndarray, pitch_mm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -189,9 +196,9 @@ def _blended(in_lower: np.ndarray, d0: np.ndarray, d1: np.ndarray, fraction: flo
     return np.where(excess >= 0, in_lower, ~in_lower)
 
 
-def _fill_points(count: np.ndarray, low: np.ndarray, stack: PlaneStack, grid: Grid, rule: FillRule, s: int) -> None:
+def _fill_points(share: np.ndarray, low: np.ndarray, stack: PlaneStack, grid: Grid, rule: FillRule, s: int) -> None:
     """Fill a grid that is oblique to the contours, sample by sample."""
-    axes = [_samples(int(low[i]), count.shape[i], s) for i in range(3)]
+    axes = [_samples(int(low[i]), share.shape[i], s) for i in range(3)]
     frame = stack.frame()
     flat = [[loop @ frame for loop in loops] for loops in stack.loops]
     width = max(1, _POINTS // (len(axes[1]) * len(axes[2]) * s)) * s
@@ -201,7 +208,7 @@ def _fill_points(count: np.ndarray, low: np.ndarray, stack: PlaneStack, grid: Gr
         inside = _inside_stack(points @ frame, points @ stack.normal, flat, stack, rule, min(grid.spacing_mm) / s)
         nx, ny, nz = (n // s for n in own.shape[:3])
         block = inside.reshape(nx, s, ny, s, nz, s).sum(axis=(1, 3, 5), dtype=np.uint16)
-        count[start // s : start // s + nx] += block
+        share[start // s : start // s + nx] = block / np.float32(s**3)
 
 
 def _inside_stack(
