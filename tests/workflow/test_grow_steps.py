@@ -216,6 +216,7 @@ def test_the_group_compares_the_model_with_its_baselines_and_says_that_patients_
     (values,) = read_json(folder / "sections" / "growth.json")["sections"]
     section = section_from(values)
     assert "4 of 4 patients could be fitted, 3 have a later exam" in section.text
+    assert "3 patient(s) with values are too few to say" in section.text
     assert len(section.figures) == 2
 
 

@@ -353,6 +353,6 @@ def _sampled(objective: _Objective, found: np.ndarray, rng: np.random.Generator)
         lambda theta: objective.cost(theta) / inflation, found, covariance, settings.samples, rng
     )
     median, spread = settings.rho_prior_per_day
-    log_rho = draws[:, 5] if size == 6 else np.log(median) + spread * rng.standard_normal(settings.samples)
+    log_rho = draws[:, 5] if size == 6 else np.log(median) + spread * rng.standard_normal(len(draws))
     rho, front = np.exp(log_rho), np.exp(draws[:, 3])
     return inflation, PosteriorSamples(draws[:, :3], front**2 * rho, rho, np.exp(draws[:, 4]) / rho, weights)

@@ -10,7 +10,8 @@ import numpy as np
 __all__ = ["PosteriorSamples", "importance_samples"]
 
 _FREEDOM = 5.0
-_ROUNDS = 3
+_ROUNDS = 3  # in which the wanted number of draws is made
+_MOST = 2  # times as many draws at most, where they are worth too little
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,10 @@ def importance_samples(
     samples: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw from ``exp(-cost)`` by importance weights of a Student t proposal (population Monte Carlo).
+    """Draw from ``exp(-cost)`` by importance weights of Student t proposals that adapt to it.
 
-    Where the weights rest on few draws, the proposal moves to what they say and all is drawn anew, up to three times in all.
+    The draws are made in rounds; after each, the proposal moves to what all draws so far say. All rounds are weighted together
+    with the mixture of all proposals, so that none is wasted and none that missed the target can rule.
 
     Parameters
     ----------
@@ -76,33 +78,35 @@ def importance_samples(
     centre, covariance
         First proposal, (d,) and (d, d).
     samples
-        Draws per round.
+        Draws; up to twice as many are made while they are worth less than a fifth of that number.
     rng
         Random numbers.
 
     Returns
     -------
     draws, weights : numpy.ndarray
-        (samples, d) and (samples,) of the best round; the weights sum to 1.
+        (s, d) and (s,) with s at least `samples`; the weights sum to 1.
 
     References
     ----------
-    .. [1] Cappé et al., J. Comput. Graph. Stat. 13 (2004), doi:10.1198/106186004X12803.
+    .. [1] Cornuet et al., Scand. J. Stat. 39 (2012), doi:10.1111/j.1467-9469.2011.00756.x.
     """
     size = len(centre)
-    best: tuple[float, np.ndarray, np.ndarray] = (0.0, np.empty((0, size)), np.empty(0))
-    for _ in range(_ROUNDS):
+    part = min(samples, max(-(-samples // _ROUNDS), 4 * size))
+    proposals: list[tuple[np.ndarray, np.ndarray]] = []
+    draws, costs = np.empty((0, size)), np.empty(0)
+    while True:
         factor = np.linalg.cholesky(covariance * 1.2)
-        normal = rng.standard_normal((samples, size)) * np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, samples))[:, None]
-        draws = centre + normal @ factor.T
-        log_proposal = -(_FREEDOM + size) / 2 * np.log1p(np.square(normal).sum(axis=1) / _FREEDOM)
-        log_weights = -np.array([cost(theta) for theta in draws]) - log_proposal
+        proposals.append((centre, factor))
+        normal = rng.standard_normal((part, size)) * np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, part))[:, None]
+        fresh = centre + normal @ factor.T
+        draws = np.concatenate([draws, fresh])
+        costs = np.concatenate([costs, [cost(theta) for theta in fresh]])
+        log_weights = -costs - np.logaddexp.reduce([_log_t(draws, *one) for one in proposals], axis=0)
         weights = _normal(log_weights)
-        effective = 1 / np.square(weights).sum()
-        if effective > best[0]:
-            best = (effective, draws, weights)
-        if effective >= samples / 5:
-            break
+        enough = len(draws) >= samples and 1 / np.square(weights).sum() >= samples / 5
+        if enough or len(draws) + part > _MOST * samples:
+            return draws, weights
         soft = weights
         power = 1.0
         while 1 / np.square(soft).sum() < 4 * size and power > 1e-3:  # a flatter target, which enough draws speak for
@@ -110,7 +114,15 @@ def importance_samples(
             soft = _normal(power * log_weights)
         centre = soft @ draws
         covariance = (draws - centre).T @ ((draws - centre) * soft[:, None]) + 1e-9 * np.eye(size)
-    return best[1], best[2]
+
+
+def _log_t(draws: np.ndarray, centre: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Logarithm of the density of a Student t distribution (s,), up to a constant; `factor` is the root of its scale."""
+    size = len(centre)
+    normal = np.linalg.solve(factor, (draws - centre).T)
+    return np.asarray(
+        -(_FREEDOM + size) / 2 * np.log1p(np.square(normal).sum(axis=0) / _FREEDOM) - np.log(np.diag(factor)).sum()
+    )
 
 
 def _normal(log_weights: np.ndarray) -> np.ndarray:

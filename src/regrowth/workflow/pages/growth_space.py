@@ -8,6 +8,7 @@ import numpy as np
 
 from regrowth.growth.case_scores import MEASURES, CaseScore
 from regrowth.growth.coverage import PlanComparison
+from regrowth.growth.estimate import LEAST_PAIRS
 from regrowth.growth.parameters import GrowthParameters
 from regrowth.growth.scorecard import ScoreCard
 from regrowth.growth.scores import Calibration
@@ -239,14 +240,9 @@ def space_sections(
         measures = [m for m in ("dice", "brier", "coverage", "volume_for_95_ml") if any(s.measure == m for s in card.summaries)]
         title = "The growth model beside its baselines"
         figures.append(score_figure(card, measures=measures, name="growth-scores", title=title, synthetic=synthetic))
-        verdicts = [
-            c.verdict
-            for c in card.comparisons
-            if c.model == GROWTH_MODEL and c.stratum == "all" and c.measure in ("dice", "brier", "coverage")
-        ]
-        paragraphs.append(_sentences(verdicts))
+        paragraphs.append(_cohort_verdicts(card))
         tables.append(_comparison_table(card))
-    if comparison is not None:
+    if comparison is not None and comparison.n >= LEAST_PAIRS:
         paragraphs.append(_sentences([comparison.verdict]))
     shown = {n: c for n, c in calibrations.items() if c.n}
     if shown:
@@ -261,6 +257,22 @@ def space_sections(
             f"{', '.join(errors)}."
         )
     return [Section(_TITLE, _ANCHOR, "\n\n".join(paragraphs), tuple(figures), tuple(tables))]
+
+
+def _cohort_verdicts(card: ScoreCard) -> str:
+    """Say who won, over all patients; once for all where they are too few."""
+    ours = [
+        c
+        for c in card.comparisons
+        if c.model == GROWTH_MODEL and c.stratum == "all" and c.measure in ("dice", "brier", "coverage")
+    ]
+    most = max((c.difference.n for c in ours), default=0)
+    if most < LEAST_PAIRS:
+        return (
+            f"{most} patient(s) with values are too few to say whether the growth model is better or worse than its baselines: "
+            f"at least {LEAST_PAIRS} are needed. The table shows the differences as they are."
+        )
+    return _sentences([c.verdict for c in ours])
 
 
 def _comparison_table(card: ScoreCard) -> Table:
