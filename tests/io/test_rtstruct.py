@@ -78,6 +78,16 @@ def test_mask_written_and_read_back_is_the_same_voxel_for_voxel(orientation, spa
         np.testing.assert_array_equal(rasterise(back, grid, between=between).mask, mask)
 
 
+@pytest.mark.parametrize(("holes", "kind"), [("xor", "CLOSEDPLANAR_XOR"), ("keyhole", "CLOSED_PLANAR")])
+def test_holes_told_otherwise_read_back_to_the_same_voxels(holes, kind, series, tmp_path):
+    grid = grid_of(series)
+    mask = ring_and_island(grid)
+    write_rtstruct([structure_from_mask(mask, grid, NAME)], series, tmp_path / "rs.dcm", holes=holes)
+    (back,) = read_rtstruct(tmp_path / "rs.dcm").structures
+    assert {c.geometric_type for c in back.contours} == {kind}
+    np.testing.assert_array_equal(rasterise(back, grid).mask, mask)
+
+
 def test_everything_about_a_structure_comes_back(written, series):
     found = read_rtstruct(written)
     (s,) = found.structures
@@ -238,6 +248,7 @@ TRIANGLE = np.array([[0, 0, 0], [5, 0, 0], [0, 5, 0.0]])
         ([Structure("a", (Contour(TRIANGLE + 1e10),))], {}, "no patient"),
         ([Structure("a")], {"label": "L" * 17}, "1 to 16"),
         ([Structure("a")], {"generation": "robot"}, "AUTOMATIC"),
+        ([Structure("a")], {"holes": "none"}, "holes is one of"),
     ],
 )
 def test_what_dicom_does_not_allow_is_refused_and_nothing_is_written(structures, options, match, series, tmp_path):

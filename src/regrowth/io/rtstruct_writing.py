@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from regrowth.errors import GridMismatchError, ImageFileError, OutputError, Para
 from regrowth.io.dicom_geometry import LPS_TO_RAS, plane_axes, quiet, read_dicom
 from regrowth.io.tables import write_bytes
 from regrowth.radiotherapy import Contour, Structure, StructureSet
+from regrowth.radiotherapy.holes import with_keyholes, with_xor_contours
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -34,6 +35,7 @@ _IDENTITY: tuple[str, ...] = ("PatientName", "PatientID", "PatientBirthDate", "P
 _IDENTITY += ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName")
 _GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "NumberOfFrames", "FrameOfReferenceUID")
 _REFERENCE = ("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+_HOLES = {"planar": lambda structure: structure, "xor": with_xor_contours, "keyhole": with_keyholes}
 _KINDS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "OPEN_PLANAR", "OPEN_NONPLANAR", "POINT")
 
 
@@ -68,6 +70,7 @@ def write_rtstruct(
     label: str = "REGROWTH",
     description: str = "Regrowth structures",
     generation: str = "AUTOMATIC",
+    holes: Literal["planar", "xor", "keyhole"] = "planar",
     software_version: str = "",
     synthetic: bool = False,
     written_at: datetime | None = None,
@@ -91,6 +94,10 @@ def write_rtstruct(
         StructureSetLabel (16 characters), and description of the series and the set.
     generation
         How the contours came about: ``AUTOMATIC``, ``SEMIAUTOMATIC`` or ``MANUAL``.
+    holes
+        How a hole is told: ``planar``, contours of the common type, which most programs cut out of each other; ``xor``,
+        contours of the type for that, which the standard of 2018 does not know yet; ``keyhole``, joined with the outer one by
+        a channel, which the standard always knew.
     software_version
         Version of what made them.
     synthetic
@@ -119,6 +126,9 @@ def write_rtstruct(
     _check(own, {"label": (label, 16), "description": (description, 64), "software_version": (software_version or "-", 64)})
     if generation not in ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"):
         raise ParameterError(f"generation is AUTOMATIC, SEMIAUTOMATIC or MANUAL, not {generation!r}")
+    if holes not in _HOLES:
+        raise ParameterError(f"holes is one of {', '.join(_HOLES)}, not {holes!r}")
+    own = tuple(_HOLES[holes](s) for s in own)
     out = Path(out)
     where = str(series) if isinstance(series, str | Path) else str(Path(next(iter(series), Path("the series"))).parent)
     images = _images(series, out, where)

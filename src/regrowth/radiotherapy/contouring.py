@@ -24,9 +24,9 @@ def structure_from_mask(
     """Draw contours around the voxels of a mask, slice by slice.
 
     Contours run half-way between voxel centres inside and outside (marching squares at level 0.5), never through a centre, so
-    that `rasterise` finds exactly the same voxels. Holes have contours of their own, and voxels that touch only at a corner
-    belong to separate contours, so that no contour crosses another. The area is that of the voxels less an eighth of a voxel
-    for every outer corner and plus as much for every inner one.
+    that `rasterise` finds exactly the same voxels. Holes have contours of their own (`with_keyholes` joins them), and voxels
+    that touch only at a corner belong to separate contours, so that no contour crosses another. The area is that of the voxels
+    less an eighth of a voxel for every outer corner and plus as much for every inner one.
 
     Parameters
     ----------

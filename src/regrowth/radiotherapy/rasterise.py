@@ -77,8 +77,10 @@ def rasterise(
     """Find the voxels whose centres lie inside a structure.
 
     A point lies inside when the contours of its plane enclose it an odd number of times, so that inner contours are holes,
-    contours in holes are islands, and keyholes need no special care (DICOM PS3.3 C.8.8.6.3). Contours may lie in planes of any
-    direction; those of another direction than the rest make a body of their own, and a voxel is filled if any body fills it.
+    contours in holes are islands, and keyholes need no special care. The standard says so of ``CLOSEDPLANAR_XOR`` (DICOM PS3.3
+    C.8.8.6.3); planning systems write holes as ``CLOSED_PLANAR`` too, which is therefore taken to mean the same. Contours may
+    lie in planes of any direction; those of another direction than the rest make a body of their own, and a voxel is filled if
+    any body fills it.
 
     Parameters
     ----------
