@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from regrowth.errors import BidsError
+from regrowth.errors import BidsError, OutputError
 from regrowth.io.tables import read_json, read_tsv, write_json, write_text, write_tsv
 
 
@@ -51,7 +51,7 @@ def test_nothing_half_written_stays_when_writing_fails(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("regrowth.io.tables.os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="No space"):
         write_text("new", path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["t.txt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -10,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from regrowth.errors import BidsError
+from regrowth.errors import BidsError, OutputError
 
 __all__ = ["read_json", "read_tsv", "write_bytes", "write_json", "write_text", "write_tsv"]
 
@@ -21,15 +22,16 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
     Raises
     ------
     BidsError
-        If the file is missing, is not UTF-8 text, has no header, or a row has another number of cells than the header.
+        If the file is missing, cannot be read, is not UTF-8 text, has no header, or a row has another number of cells than
+        the header.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.reader(file, delimiter="\t"))
     except FileNotFoundError:
         raise BidsError(f"{path}: no such table") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BidsError(f"{path}: is not tab-separated UTF-8 text ({error})") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BidsError(f"{path}: cannot be read as tab-separated UTF-8 text ({error})") from error
     lines = [cells for cells in lines if any(c.strip() for c in cells)]
     if not lines:
         raise BidsError(f"{path}: the table is empty; it needs a header line")
@@ -83,15 +85,26 @@ def write_text(text: str, path: Path) -> None:
 
 
 def write_bytes(data: bytes, path: Path) -> None:
-    """Write a file under a temporary name and rename it."""
+    """Write a file under a temporary name and rename it.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or the file cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); give a folder with room and permission"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _cell(value: object) -> str:
