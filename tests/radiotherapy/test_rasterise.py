@@ -223,6 +223,14 @@ def test_share_of_one_sample_is_the_mask():
     assert np.array_equal(rasterise_share(s, g, supersampling=1).share > 0, rasterise(s, g).mask)
 
 
+def test_contour_that_is_there_twice_counts_once_and_is_told():
+    g = cubes(2.0)
+    once, twice = rasterise(structure(circle(20)), g), rasterise(structure(circle(20), circle(20)), g)
+    np.testing.assert_array_equal(once.mask, twice.mask)
+    assert (twice.status, twice.n_contours) == ("ok", 2)
+    assert "1 contour(s) repeat another" in twice.reason
+
+
 def test_frame_of_reference_of_another_patient_is_refused():
     s = Structure("x", (Contour(circle(9)),), frame_of_reference_uid="1.2.3")
     g = Grid((5, 5, 5), np.eye(4), "1.2.4")

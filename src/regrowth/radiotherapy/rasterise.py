@@ -77,10 +77,10 @@ def rasterise(
     """Find the voxels whose centres lie inside a structure.
 
     A point lies inside when the contours of its plane enclose it an odd number of times, so that inner contours are holes,
-    contours in holes are islands, and keyholes need no special care. The standard says so of ``CLOSEDPLANAR_XOR`` (DICOM PS3.3
-    C.8.8.6.3); planning systems write holes as ``CLOSED_PLANAR`` too, which is therefore taken to mean the same. Contours may
-    lie in planes of any direction; those of another direction than the rest make a body of their own, and a voxel is filled if
-    any body fills it.
+    contours in holes are islands, and keyholes need no special care; an exact copy of a contour counts once. The standard says
+    so of ``CLOSEDPLANAR_XOR`` (DICOM PS3.3 C.8.8.6.3); planning systems write holes as ``CLOSED_PLANAR`` too, which is
+    therefore taken to mean the same. Contours may lie in planes of any direction; those of another direction than the rest make
+    a body of their own, and a voxel is filled if any body fills it.
 
     Parameters
     ----------
@@ -160,7 +160,8 @@ def _rasterised(
     wants_share: bool = False,
 ) -> RasterisedStructure:
     _check(structure, grid, between, lengths)
-    stacks, n_flat, n_bent = stack_planes(structure.contours)
+    contours = _without_repeats(structure.contours)
+    stacks, n_flat, n_bent = stack_planes(contours)
     share = np.zeros(grid.shape, np.float32)
     notes = []
     given_step, gap_mm, cap_mm = lengths
@@ -178,6 +179,7 @@ def _rasterised(
     _fill_voxels(share, grid, points)
     n_open = len(structure.contours) - len(points) - sum(c.is_closed for c in structure.contours)
     for n, what in (
+        (len(structure.contours) - len(contours), "contour(s) repeat another point by point and were left out"),
         (n_open, "open contour(s) or closed ones of fewer than three points were left out"),
         (n_flat, "contour(s) without area were left out"),
         (n_bent, "contour(s) lie in no plane; their shadow on the best plane was taken"),
@@ -210,6 +212,11 @@ def _check(structure: Structure, grid: Grid, between: str, lengths: Sequence[flo
             "the structure and the grid belong to different DICOM frames of reference; register their images and move the "
             "structure with the transform"
         )
+
+
+def _without_repeats(contours: Sequence[Contour]) -> tuple[Contour, ...]:
+    """Leave out contours that are there twice, as faulty exports have them: by the even-odd rule they would undo each other."""
+    return tuple({(c.geometric_type, c.points_mm.tobytes()): c for c in contours}.values())
 
 
 def _step_mm(stacks: Sequence[PlaneStack], grid: Grid) -> float:
