@@ -311,6 +311,17 @@ def test_radiotherapy_without_a_dose_grid_is_not_in_the_map_and_said(one):
     assert "30 fractions of radiotherapy are not in the map" in one.row(study, patient)["notes"]
 
 
+def test_across_treatment_that_the_map_does_not_know_it_goes_no_further_than_the_horizon(one):
+    exams = (("pre", 0, "preop"), ("late", 400, "progression"))
+    patient = one.write(Patient("x", tuple(one.session("x", *e) for e in exams)), grown(OFFSETS["a"], [170, 210]))
+    study = one.study(patient)
+    _, outcome = one.run(study, patient)
+    assert outcome.is_ok, outcome.message
+    row = one.row(study, patient)
+    assert (row["day"], row["target"]) == ("90", "ses-late")
+    assert "90 days of growth without treatment (horizon_days), and is compared with day 400" in row["notes"]
+
+
 def test_an_empty_segmentation_gives_a_reason_and_no_map(one):
     sessions = (one.session("x", "one", 0), one.session("x", "two", 60))
     before, after = grown(OFFSETS["a"], [170, 210])

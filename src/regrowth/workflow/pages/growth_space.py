@@ -102,8 +102,8 @@ def _words(case: SpatialCase, found: SpatialForecast, parameters: GrowthParamete
     what = "core" if parameters.region == "core" else "whole lesion"
     said = [
         "A tumour that spreads by the Fisher-KPP equation on the patient's own white and grey matter was fitted to the "
-        f"segmentation of the first exam, and grown on to day {case.day:g}{f' ({target})' if target else ''}; foretold is the "
-        f"{what}."
+        f"segmentation of the first exam, and grown on to day {case.day:g}; foretold is the {what}"
+        f"{f', compared with {target}' if target else ''}."
     ]
     if found.probability is None:
         said.append(f"Nothing could be fitted: {found.reason}.")

@@ -126,12 +126,20 @@ def _compute(task: Task) -> None:
     require_same_grid(primary.grid, image.grid, "the segmentation and the image")
     later, notes = _later(task, sessions, image.grid)
     target = later[-1] if later else None
-    day = target.day if target else float(str(first["day"])) + parameters.horizon_days
-    cavities, said = _treatment(task, primary, float(str(first["day"])), later)
+    first_day = float(str(first["day"]))
+    horizon = first_day + parameters.horizon_days
+    day = target.day if target else horizon
+    cavities, said, is_treated = _treatment(task, primary, (first_day, day), later)
     notes += said
     if target is None:
         notes.append(f"no later exam to compare with: the map is for day {day:g}, {parameters.horizon_days:g} days on")
-    case, doubts = _case(task, parameters, primary, float(str(first["day"])), day, target, cavities)
+    elif is_treated and day > horizon:
+        notes.append(
+            f"so its days mean little: the map shows {parameters.horizon_days:g} days of growth without treatment "
+            f"(horizon_days), and is compared with day {day:g}"
+        )
+        day = horizon
+    case, doubts = _case(task, parameters, primary, first_day, day, target, cavities)
     notes += doubts
     rng = np.random.default_rng([parameters.seed, *task.job.participant.encode()])
     found = forecast_in_space(case, parameters, rng)
@@ -188,20 +196,19 @@ def _volume_ml(labels: LabelMap, region: str) -> float:
 
 
 def _treatment(
-    task: Task, primary: LabelMap, first_day: float, later: list[_Later]
-) -> tuple[tuple[ResectionCavity, ...], list[str]]:
-    """Find the cavity that the map may know of, and say what else was done that it does not know.
+    task: Task, primary: LabelMap, days: tuple[float, float], later: list[_Later]
+) -> tuple[tuple[ResectionCavity, ...], list[str], bool]:
+    """Find the cavity that the map may know of, and say what else was done that it does not know, and whether anything was.
 
     A cavity that is first seen on the exam that the map is compared with stays unknown: it would tell the map where tumour is
     not.
     """
-    record, notes = _record(task), []
+    record, notes, (first_day, last) = _record(task), [], days
     notes += list(record.notes)
     cavities: list[ResectionCavity] = []
     if primary.has("RC") and primary.mask("RC").any():
         cavities.append(ResectionCavity(primary.mask("RC"), primary.grid, first_day))
         notes.append("the first exam shows a resection cavity: what grew back does not tell where the tumour began")
-    last = later[-1].day if later else first_day
     operations = sorted((*record.resections, *(s.day for s in record.treatment.surgeries)))
     between = [d for d in operations if first_day <= d < last]
     seen = [x for x in later if x.mapped.has("RC") and x.mapped.mask("RC").any()]
@@ -216,12 +223,13 @@ def _treatment(
         )
     elif between:
         notes.append("a resection is not in the map, because no later exam labels its cavity")
-    given = [f for f in record.treatment.fractions if f.day >= first_day]
+    unknown = bool(between) and not cavities
+    given = [f for f in record.treatment.fractions if first_day <= f.day < last]
     if given:
         notes.append(f"{len(given)} fractions of radiotherapy are not in the map: there is no dose grid")
     if record.treatment.drugs:
         notes.append("drugs are not in the map")
-    return tuple(cavities), notes
+    return tuple(cavities), notes, unknown or bool(given)
 
 
 def _record(task: Task) -> TreatmentRecord:
@@ -381,4 +389,4 @@ def _write_images(task: Task, found: SpatialForecast) -> None:
             task.describe(str(path), Plan=plan.name, Volume_ml=plan.volume_ml, SpatialReference=reference)
 
 
-STEP = Step("grow", 1, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
+STEP = Step("grow", 2, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
