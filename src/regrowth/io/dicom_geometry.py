@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def read_dicom(path: Path, keywords: Sequence[str] = (), *, pixels: bool = True)
         If the file is missing or no DICOM file.
     """
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     path = Path(path)
     if not path.is_file():
@@ -66,7 +67,10 @@ def read_dicom(path: Path, keywords: Sequence[str] = (), *, pixels: bool = True)
     try:
         with quiet():
             return dcmread(path, specific_tags=list(keywords) or None, stop_before_pixels=not pixels)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, NotImplementedError) as error:
+    except (
+        *(InvalidDicomError, BytesLengthException, struct.error),
+        *(OSError, EOFError, ValueError, KeyError, NotImplementedError),
+    ) as error:
         kind = type(error).__name__
         raise ImageFileError(
             f"{path}: cannot be read as DICOM ({kind}); it is damaged or no DICOM file: export it again"
