@@ -10,7 +10,7 @@ from regrowth.errors import GridMismatchError, ParameterError
 from regrowth.radiotherapy.exposure import Target
 from regrowth.radiotherapy.failure import UNCLASSIFIED, classify, classify_all
 from regrowth.radiotherapy.parts import RecurrencePart, recurrence_parts
-from regrowth.radiotherapy.schemes import load_schemes
+from regrowth.radiotherapy.schemes import load_schemes, scheme_from_toml
 from regrowth.radiotherapy.uncertainty import isotropic_uncertainty, unknown_uncertainty
 from regrowth.space import Grid, Image
 from tests.conftest import make_grid
@@ -137,6 +137,21 @@ def test_levels_without_dose_are_left_out_and_the_order_does_not_matter():
     part, dose = slab_with_share(Grid((100, 4, 4), np.eye(4)), 0.5)
     for prescriptions in ({"low": 0.0, "high": 60.0, "mid": 54.0}, {"high": 60.0, "mid": 54.0}):
         assert only([part], dose, [], "gebhardt_2014", prescriptions).level == "high"
+
+
+def test_a_scheme_may_refer_to_the_lowest_prescription():
+    text = """
+    name = "treated volume"
+    measure = "isodose_share"
+    isodose_fraction = 0.95
+    reference = "lowest"
+    classes = [{name = "in", group = "inside", above = 0.95}, {name = "out", group = "outside"}]
+    """
+    grid = make_grid("LPS", (3.0, 3.0, 3.0))
+    part = one_part(ball(grid, (0, 0, 0), 6.0), grid)
+    (found,) = classify([part], flat(grid, 53.0), PRESCRIPTIONS, [], scheme_from_toml(text))
+    assert (found.name, found.level, found.threshold_gy) == ("in", "elective", pytest.approx(51.3))
+    assert only([part], flat(grid, 53.0), [], "gebhardt_2014").name == "distant"
 
 
 # --- uncertainty ----------------------------------------------------------------------------------------------------

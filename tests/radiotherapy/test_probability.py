@@ -92,6 +92,16 @@ def test_a_volume_in_a_flat_dose_is_certain(rng):
     assert (above.expected_share, below.expected_share) == (1.0, 0.0)
 
 
+def test_a_volume_partly_without_dose_is_unknown_with_bounds(rng):
+    grid = make_grid("LPS", (3.0, 3.0, 3.0))
+    half = Grid((grid.shape[0] // 2, *grid.shape[1:]), grid.affine)
+    part = one_part(ball(grid, (0, 0, 0), 8), grid)
+    (found,) = probability_volume_inside(part, isotropic_uncertainty(4.0), flat(half, 60.0), [57.0], rng, draws=100)
+    assert found.status == "dose_unknown"
+    assert (found.at_least, found.at_most) == (pytest.approx(0, abs=0.1), 1.0)
+    assert np.isnan(found.expected_share)
+
+
 def test_thinning_keeps_the_spread(rng):
     points = np.stack(np.meshgrid(*[np.arange(30.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     few = thinned(points, rng)

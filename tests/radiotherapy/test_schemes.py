@@ -133,7 +133,13 @@ def test_ones_own_scheme_is_read_from_text():
         ('group = "outside"', 'group = "outside"\nbelow = 0.5', "last class"),
         ('group = "inside"', "", "lacks group"),
         ('name = "out"', 'name = "in"', "names of their own"),
-        ('"isodose_share"', '"seed_sphere"', "codes 1, 2 and 0"),
+        ('reference = "highest"', 'reference = "own"', "reference"),
+        ('reference = "highest"', 'point = "centroid"', "point"),
+        (
+            '"isodose_share"\nisodose_fraction = 0.9\nreference = "highest"',
+            '"seed_sphere"\nisodose_fraction = 0.9',
+            "codes 1, 2 and 0",
+        ),
     ],
 )
 def test_a_scheme_that_makes_no_sense_is_refused_and_told_why(old, new, says):

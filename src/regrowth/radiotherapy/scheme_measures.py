@@ -66,6 +66,11 @@ class DosePlan:
         """Level of the highest prescription; empty without any."""
         return next(iter(self.prescriptions), "")
 
+    def level(self, reference: str) -> str:
+        """Level that a scheme refers to by ``highest`` or ``lowest``; empty without any."""
+        levels = list(self.prescriptions) or [""]
+        return levels[-1 if reference == "lowest" else 0]
+
 
 def dose_plan(prescriptions_gy: Mapping[str, float], targets: Sequence[Target]) -> DosePlan:
     """Order the prescriptions from the highest down and bring the targets into the same order.
@@ -91,7 +96,7 @@ def measure(scheme: FailureScheme, plan: DosePlan, at: Exposure) -> Measured | s
     if scheme.measure == "isodose_share":
         return _isodose_share(scheme, plan, at)
     if scheme.measure == "target_share":
-        return _target_share(plan, at)
+        return _target_share(scheme, plan, at)
     if scheme.measure == "gap":
         return _gap(plan, at)
     if not plan.targets:
@@ -104,21 +109,21 @@ def _isodose_share(scheme: FailureScheme, plan: DosePlan, at: Exposure) -> Measu
         return "there is no dose"
     if not plan.prescriptions:
         return "no prescription"
-    rx = plan.prescriptions[plan.highest]
+    level = plan.level(scheme.reference)
+    rx = plan.prescriptions[level]
     threshold = (scheme.isodose_fraction or 1.0) * rx
     low, high = at.isodose_share(threshold)
-    return Measured(low, high, "volume", f"share of the volume at {threshold:g} Gy or more", None, plan.highest, rx, threshold)
+    return Measured(low, high, "volume", f"share of the volume at {threshold:g} Gy or more", None, level, rx, threshold)
 
 
-def _target_share(plan: DosePlan, at: Exposure) -> Measured | str:
-    highest = [t for t in plan.targets if t.level == plan.highest]
-    if not highest:
-        return "no target volume of the highest prescription"
-    share = at.target_share(highest)
-    rx = plan.prescriptions[plan.highest]
-    return Measured(
-        share, share, "volume", f"share of the volume inside {' and '.join(t.name for t in highest)}", None, plan.highest, rx
-    )
+def _target_share(scheme: FailureScheme, plan: DosePlan, at: Exposure) -> Measured | str:
+    level = plan.level(scheme.reference)
+    targets = [t for t in plan.targets if t.level == level]
+    if not targets:
+        return f"no target volume of the {scheme.reference} prescription"
+    share = at.target_share(targets)
+    what = f"share of the volume inside {' and '.join(t.name for t in targets)}"
+    return Measured(share, share, "volume", what, None, level, plan.prescriptions[level])
 
 
 def _gap(plan: DosePlan, at: Exposure) -> Measured | str:
@@ -145,8 +150,8 @@ def _in_targets(scheme: FailureScheme, plan: DosePlan, at: Exposure) -> Measured
     level, own = str(levels[0]), float(rx[0])
     if not wants_dose:
         known = np.nan_to_num(rx)
-        return Measured(known, known, "origin", f"prescription of the target at the {source}, Gy", kinds, level, own)
+        return Measured(known, known, scheme.point, f"prescription of the target at the {source}, Gy", kinds, level, own)
     low, high = at.dose_at_share(0.95)
     threshold = (scheme.isodose_fraction or 1.0) * own
-    what = "D95 over the prescription of the target that holds the centroid"
-    return Measured(low / rx, high / rx, "centroid", what, kinds, level, own, threshold)
+    what = f"D95 over the prescription of the target that holds the {source}"
+    return Measured(low / rx, high / rx, scheme.point, what, kinds, level, own, threshold)

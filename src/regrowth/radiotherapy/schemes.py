@@ -20,6 +20,23 @@ TargetRule = Literal["", "highest", "lower", "none"]
 PointRule = Literal["", "centroid", "origin"]
 
 _BOUNDS = ("at_least", "above", "at_most", "below")
+# What a measure can refer to; the first is what it means when a file does not say.
+_REFERENCES: dict[str, tuple[str, ...]] = {
+    "isodose_share": ("highest", "lowest"),
+    "target_share": ("highest", "lowest"),
+    "target_and_d95": ("own",),
+    "origin_in_target": ("own",),
+    "gap": ("",),
+    "seed_sphere": ("each",),
+}
+_POINTS: dict[str, tuple[str, ...]] = {
+    "isodose_share": ("",),
+    "target_share": ("",),
+    "target_and_d95": ("centroid", "origin"),
+    "origin_in_target": ("origin", "centroid"),
+    "gap": ("",),
+    "seed_sphere": ("centroid",),
+}
 _ORDER = (
     "mohamed_2016",
     "dawson_2000",
@@ -102,8 +119,8 @@ class FailureScheme:
     isodose_fraction
         Share of the prescription that counts as treated; None where no dose enters.
     reference
-        Which prescription: ``highest``, ``own`` (of the target that holds the point), ``each`` (every level on its own) or
-        empty.
+        Which prescription and its targets: ``highest`` or ``lowest``, ``own`` (of the target that holds the point), ``each``
+        (every level on its own); empty where none enters.
     point
         ``centroid`` or ``origin``; empty where no point enters.
     citation, doi
@@ -177,13 +194,14 @@ def scheme_from_toml(text: str) -> FailureScheme:
         raise ParameterError(f"{what} needs at least two classes with names of their own")
     if any(getattr(classes[-1], b) is not None for b in _BOUNDS):
         raise ParameterError(f"the last class of {what} has a bound, so that some numbers would have no class")
+    measure = _one_of(table["measure"], get_args(SchemeMeasure), f"measure of {what}")
     scheme = FailureScheme(
         name=name,
-        measure=_one_of(table["measure"], get_args(SchemeMeasure), f"measure of {what}"),
+        measure=measure,
         classes=classes,
         isodose_fraction=_fraction(table.get("isodose_fraction"), what),
-        reference=_one_of(table.get("reference", ""), ("", "highest", "own", "each"), f"reference of {what}"),
-        point=_one_of(table.get("point", ""), get_args(PointRule), f"point of {what}"),
+        reference=_one_of(table.get("reference", _REFERENCES[measure][0]), _REFERENCES[measure], f"reference of {what}"),
+        point=_one_of(table.get("point", _POINTS[measure][0]), _POINTS[measure], f"point of {what}"),
         citation=str(table.get("citation", "")),
         doi=str(table.get("doi", "")),
         mark=_one_of(table.get("mark", "M"), get_args(Mark), f"mark of {what}"),
