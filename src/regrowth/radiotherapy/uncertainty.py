@@ -222,6 +222,9 @@ def position_uncertainty(
     S = S_residuals - S_picking + S_delineation + S_voxel, where S_residuals = w S_patient + (1 - w) S_cohort are second
     moments about zero (a common shift is an error too) and w = n / (n + prior_n).
 
+    It is only as good as the landmarks stand for the recurrence: in simulations, where the recurrence is mapped 1.25 or 1.5
+    times worse than they are, the radius said to cover 95 % covers 82 % or 65 %.
+
     Parameters
     ----------
     residuals_mm
