@@ -33,6 +33,9 @@ class GrowthProbability:
         (m,) volume above the threshold of each member.
     members
         How many tumours were simulated.
+    density
+        Mean cell density of the members on the first day, 0 to 1, on the same grid: where cells are already, seen or not. It
+        ranks voxels where the probability is 0 or 1 for many, and its order rests less on how fast the tumour grows.
     status
         ``ok``, or ``warning`` with a reason.
     reason
@@ -44,6 +47,7 @@ class GrowthProbability:
     threshold: float
     volumes_ml: np.ndarray
     members: int
+    density: Image
     status: str
     reason: str
 
@@ -111,7 +115,7 @@ def growth_probability(
     cavities = [_moved_cavity(r, tissue, coarse, spacing_mm) for r in resections]
     picks = rng.choice(len(samples.weights), members, p=samples.weights)
     numbers, counts = np.unique(picks, return_counts=True)
-    total = np.zeros(coarse.grid.shape)
+    total, cells = np.zeros(coarse.grid.shape), np.zeros(coarse.grid.shape)
     volumes: list[float] = []
     doubts: set[str] = set()
     for pick, count in zip(numbers, counts, strict=True):
@@ -124,7 +128,7 @@ def growth_probability(
             coarse,
             Image(start, coarse.grid, "1"),
             _rates(samples, int(pick), white_to_grey),
-            [day],
+            [first_day, day],
             first_day=first_day - float(samples.age_days[pick]),
             radiotherapy=courses,
             resections=cavities,
@@ -133,13 +137,19 @@ def growth_probability(
         if one.reason:
             doubts.add(one.reason)
         total += count * one.mask(threshold)
-        volumes += [float(one.volumes_ml(threshold)[0])] * int(count)
+        cells += count * one.density[0]
+        volumes += [float(one.volumes_ml(threshold)[-1])] * int(count)
     if samples.effective < 20:
         doubts.add(f"the posterior rests on {samples.effective:.0f} effective draws")
-    share = resample_image(Image((total / members).astype(np.float32), coarse.grid, "1"), tissue.grid).data
-    full = np.where(tissue.matter, np.clip(share, 0, 1), 0).astype(np.float32)
-    image, status = Image(full, tissue.grid, "1"), "warning" if doubts else "ok"
-    return GrowthProbability(image, float(day), threshold, np.array(volumes), members, status, "; ".join(sorted(doubts)))
+    image, density = (_on_the_grid_of(tissue, part / members, coarse) for part in (total, cells))
+    status, reason = "warning" if doubts else "ok", "; ".join(sorted(doubts))
+    return GrowthProbability(image, float(day), threshold, np.array(volumes), members, density, status, reason)
+
+
+def _on_the_grid_of(tissue: TissueMap, values: np.ndarray, coarse: TissueMap) -> Image:
+    """Interpolate a map of the simulations, 0 outside of the tissue."""
+    fine = resample_image(Image(values.astype(np.float32), coarse.grid, "1"), tissue.grid).data
+    return Image(np.where(tissue.matter, np.clip(fine, 0, 1), 0).astype(np.float32), tissue.grid, "1")
 
 
 def _rates(samples: PosteriorSamples, pick: int, white_to_grey: float) -> KppParameters:

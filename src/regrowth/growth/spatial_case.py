@@ -149,8 +149,8 @@ def inverse_settings(parameters: GrowthParameters, grid: Grid) -> InverseSetting
 def ranked_scores(probability: np.ndarray, grid: Grid, tumour: np.ndarray) -> np.ndarray:
     """Rank all voxels by a map, equal ones by the distance to the tumour, and where it is 0 by the distance to where it is not.
 
-    A map of a finite number of simulations is 0 in most of the brain, and 1 in much of it when the day is far; without this
-    rule the voxels there would be one large tie, and the volume that a recurrence needs would jump over it.
+    A map of a finite number of simulations is 0 in most of the brain, and can be 1 in much of it; without this rule the voxels
+    there would be one large tie, and the volume that a recurrence needs would jump over it.
 
     Parameters
     ----------
@@ -189,8 +189,9 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     - masks (Dice, HD95) and maps (Brier, calibration error, average precision over the voxels that plans may treat):
       ``growth model`` (at least 50 %), ``persistence``, ``uniform dilation`` (to the volume of the growth model) and the
       margin; a baseline is a map of 0 and 1;
-    - plans (coverage of the recurrence, volume for 95 %): ``growth model`` and the margin, which is the curve of the
-      distance to the tumour.
+    - plans (coverage of the recurrence, volume for 95 %): ``growth model``, which treats the voxels with the highest mean
+      density on the day of the first exam, as others rank them too: a map of a far day is 1 where many plans are chosen; and
+      the margin, which is the curve of the distance to the tumour.
 
     Parameters
     ----------
@@ -228,7 +229,7 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     doubts += [] if np.any(last.core) or parameters.region != "core" else ["no core was seen: nothing persists or dilates"]
     standard = _standard(case, core, brain, parameters)
     doubts += [standard.reason] if standard.reason else []
-    ranks = None if probability is None else ranked_scores(probability.probability.data, grid, core)
+    ranks = None if probability is None else ranked_scores(probability.density.data, grid, core)
     model = _model_plan(ranks, allowed, standard, grid, inverse.reason)
     curves: dict[str, CoverageCurve] = {}
     scores: list[CaseScore] = []

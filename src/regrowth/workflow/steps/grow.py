@@ -82,6 +82,7 @@ def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
         "is_synthetic": any(s.is_synthetic for s in patient.sessions),
         "images": {
             "map": str(map_path(study, patient).relative_to(study.out_dir)),
+            "density": str(map_path(study, patient, "density").relative_to(study.out_dir)),
             **{
                 role: str(
                     study.path(patient, baseline, "mask", ".nii.gz", space=space_of(baseline), label=label).relative_to(
@@ -370,18 +371,13 @@ def _write_images(task: Task, found: SpatialForecast) -> None:
     paths = {role: out_dir / path for role, path in task.job.settings["images"].items()}
     reference = task.input("image").name
     if found.probability is not None:
-        p = found.probability
-        path = paths["map"]
-        write_image(p.probability, task.extra(path), np.float32)
-        task.describe(
-            str(path),
-            Values="share of simulated tumours whose density exceeds the threshold; not calibrated on patients",
-            Day=p.day,
-            Threshold=p.threshold,
-            Members=p.members,
-            SpatialReference=reference,
-            Synthetic=bool(task.job.settings["is_synthetic"]),
-        )
+        p, facts = found.probability, {"SpatialReference": reference, "Synthetic": bool(task.job.settings["is_synthetic"])}
+        share = "share of simulated tumours whose density exceeds the threshold; not calibrated on patients"
+        write_image(p.probability, task.extra(paths["map"]), np.float32)
+        task.describe(str(paths["map"]), Values=share, Day=p.day, Threshold=p.threshold, Members=p.members, **facts)
+        write_image(p.density, task.extra(paths["density"]), np.float32)
+        said = "mean cell density of the simulated tumours on the day of the first exam; ranks the voxels of the growth plan"
+        task.describe(str(paths["density"]), Values=said, Day=found.inverse.first_day, Members=p.members, **facts)
     for role, plan in (("plan margin", found.standard), ("plan growth", found.model)):
         if np.isfinite(plan.volume_ml):
             path = paths[role]
@@ -389,4 +385,4 @@ def _write_images(task: Task, found: SpatialForecast) -> None:
             task.describe(str(path), Plan=plan.name, Volume_ml=plan.volume_ml, SpatialReference=reference)
 
 
-STEP = Step("grow", 2, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
+STEP = Step("grow", 3, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
