@@ -21,6 +21,7 @@ TITLE, ANCHOR = "Growth over time", "forecast"
 _MEASURES = ("log_error", "relative_error", "crps_ml", "interval_hit")
 _SPELT = {"persistence": "persistence (the last volume stays)", "common_growth": "one growth rate for all patients"}
 _SPELT |= {"log_linear": "the line through the last two volumes"}
+_SHORT = {"log_error": "log error", "crps_ml": "CRPS (ml)"}
 _ML = "median, with the ends of the calibrated interval where there is one"
 
 
@@ -250,13 +251,12 @@ def _candidate_table(cohort: CohortForecast) -> Table:
 def _comparison_table(card: ScoreCard) -> Table:
     rows = []
     for c in card.comparisons:
-        if c.model == CHOSEN and c.measure in ("log_error", "crps_ml"):
-            d = c.difference
-            rows.append(
-                (_named(c.baseline), c.measure, c.stratum, d.n, d.value, d.low, d.high, c.n_better, c.n_worse, c.outcome)
-            )
-    numbers = (Column(x, digits=3) for x in ("difference", "lower", "upper"))
-    names: tuple[Column | str, ...] = ("baseline", "measure", "stratum", "n", *numbers)
+        if c.model == CHOSEN and c.measure in _SHORT:
+            d, against = c.difference, c.baseline.replace("_", " ")
+            numbers = (d.n, d.value, d.low, d.high, c.n_better, c.n_worse)
+            rows.append((_SHORT[c.measure], against, c.stratum, *numbers, c.outcome))
+    values = (Column(x, digits=3) for x in ("difference", "lower", "upper"))
+    names: tuple[Column | str, ...] = ("measure", "against", "stratum", "n", *values)
     caption = (
         "Chosen forecaster minus baseline over the same patients; below 0 is better. Intervals: bootstrap over patients, 95 %."
     )
