@@ -7,7 +7,7 @@ lasts: then rho comes from the prior, and the result says so. Two segmentations 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +21,7 @@ from regrowth.space import Grid, bounding_box, require_same_grid
 
 __all__ = ["GrowthInverse", "InverseSettings", "fit_origin"]
 
+_ONE_BORDER = 0.05  # of the log front length: the shape of one border says little of it, and real borders much that is wrong
 _NUDGE = np.array([0.5, 0.5, 0.5, 0.03, 0.02, 0.02])  # mm, mm, mm, log, log, log: for derivatives
 _LEAST_FRONT = 0.25  # of a voxel: a shorter front moves as the voxels let it, not as the equation says
 
@@ -44,7 +45,8 @@ class InverseSettings:
         Error of a segmented border, and side of the pieces of border that err independently: for an error that is smooth like
         noise under a Gaussian of standard deviation s, ``2 sqrt(pi) s``. The error of the solver, half a fine voxel, is added.
     front_prior_mm, rho_prior_per_day
-        Median and standard deviation of the logarithm of sqrt(D / rho) and of rho. 0.012 per day is in common use for
+        Median and standard deviation of the logarithm of sqrt(D / rho) and of rho. Where only one border was seen, the first
+        is held to 5 %: fitted to real outlines of one border it ran to four times the prior. 0.012 per day is in common use for
         high-grade glioma, after Swanson et al. [2]_; no data of ours stand behind it.
     starts, kept
         Origins tried at random, and how many of the best go into least squares.
@@ -254,6 +256,7 @@ def fit_origin(
         return GrowthInverse(first_day=float(days[0]), reason=reason, settings=settings)
     if len({s.threshold for s in surfaces}) == 1:
         doubts.append("only one border (core or oedema) was seen: the front length comes from the prior")
+        settings = replace(settings, front_prior_mm=(settings.front_prior_mm[0], min(settings.front_prior_mm[1], _ONE_BORDER)))
     around = _cropped(tissue, observations, settings.margin_mm)
     coarse, fine = (
         _Objective(Stage.of(around, surfaces, settings.white_to_grey, spacing, settings.seed_mm), days, settings)

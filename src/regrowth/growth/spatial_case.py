@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import ndimage
 
 from regrowth.errors import InputError
 from regrowth.growth.arrays import mask_on
@@ -190,8 +191,8 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
       ``growth model`` (at least 50 %), ``persistence``, ``uniform dilation`` (to the volume of the growth model) and the
       margin; a baseline is a map of 0 and 1;
     - plans (coverage of the recurrence, volume for 95 %): ``growth model``, which treats the voxels with the highest mean
-      density on the day of the first exam, as others rank them too: a map of a far day is 1 where many plans are chosen; and
-      the margin, which is the curve of the distance to the tumour.
+      density on the day of the first exam, as others rank them too (a map of a far day is 1 where many plans are chosen), and
+      outside of the tissue that of the nearest tissue; and the margin, which is the curve of the distance to the tumour.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     doubts += [] if np.any(last.core) or parameters.region != "core" else ["no core was seen: nothing persists or dilates"]
     standard = _standard(case, core, brain, parameters)
     doubts += [standard.reason] if standard.reason else []
-    ranks = None if probability is None else ranked_scores(probability.density.data, grid, core)
+    ranks = None if probability is None else ranked_scores(_everywhere(probability.density.data, case.tissue), grid, core)
     model = _model_plan(ranks, allowed, standard, grid, inverse.reason)
     curves: dict[str, CoverageCurve] = {}
     scores: list[CaseScore] = []
@@ -247,6 +248,16 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     status: Literal["ok", "warning", "not_fitted"] = "warning" if reason else "ok"
     status = "not_fitted" if probability is None else status
     return SpatialForecast(inverse, probability, standard, model, curves, histogram, tuple(scores), status, reason)
+
+
+def _everywhere(density: np.ndarray, tissue: TissueMap) -> np.ndarray:
+    """Give every voxel outside of the tissue the density of the nearest one inside.
+
+    No cell of the model lives in a furrow, but real maps are off by a voxel or two, and a plan must not leave out what lies
+    between two voxels of tumour.
+    """
+    _, nearest = ndimage.distance_transform_edt(~tissue.matter, sampling=tissue.grid.spacing_mm, return_indices=True)
+    return np.asarray(density[tuple(nearest)])
 
 
 def _mapped(

@@ -174,15 +174,16 @@ def _volume(images: Sequence[ScannedFile]) -> tuple[Grid | None, list[tuple[str,
         problems.append(
             ("has no frame of reference", "structures and doses are linked to it by UID only; export it with its frame")
         )
-    if any(int(f.header.get("NumberOfFrames") or 1) > 1 for f in images):
-        return None, [*problems, ("is a multi-frame image, which is not read", "export the series as single images (classic)")]
     try:
         with quiet():
+            if any(int(f.header.get("NumberOfFrames") or 1) > 1 for f in images):
+                multi = ("is a multi-frame image, which is not read", "export the series as single images (classic)")
+                return None, [*problems, multi]
             grid, _ = series_grid([f.header for f in images], "series")
     except ImageFileError as error:
         what, _, remedy = str(error).removeprefix("series: ").partition("; ")
         return None, [*problems, (f"makes no volume: {what}", remedy or "give the whole series")]
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # values are decoded only here, and those of one series must not end the index
         return None, [*problems, (f"makes no volume: its geometry cannot be read ({type(error).__name__})", "export it again")]
     return grid, problems
 
