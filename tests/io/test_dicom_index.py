@@ -23,6 +23,7 @@ from regrowth.errors import ImageFileError, ParameterError
 from regrowth.io.dicom_index import DicomIndex, choose_dose, index_folder
 from regrowth.io.dicom_plan_writing import write_registration
 from regrowth.io.dicom_seg import write_probability_seg
+from regrowth.io.dicom_series import read_image_series
 from regrowth.io.dicom_volume_writing import write_image_series, write_rtdose
 from regrowth.space import AffineMap, Image
 from tests.io.dicom_folder import STUDY, ct_image, dose_image, export, of_patient, spoil
@@ -393,6 +394,27 @@ def test_compressed_images_are_read_or_said_to_be_unreadable(tmp_path):
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"  # MPEG-2, of which no CT is made
     dataset.save_as(path)
     assert "its pixels are compressed (MPEG2" in problems(index_folder(tmp_path))
+
+
+def test_random_damage_never_ends_an_index(tmp_path, rng):
+    export(tmp_path)
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*.dcm")}
+    n_problems = 0
+    for _ in range(60):
+        for path, good in whole.items():
+            bad = np.frombuffer(good, np.uint8).copy()
+            at = rng.integers(132, min(len(bad), 2500), rng.choice([0, 1, 3, 20]))
+            bad[at] = rng.integers(0, 256, len(at))
+            path.write_bytes(bad.tobytes())
+        index = index_folder(tmp_path)
+        n_problems += len(index.problems)
+        assert len(index.object_rows()) == len(index.objects)
+        for found in index.of_kind("IMAGE"):
+            try:
+                assert read_image_series(index, found.uid).data.ndim == 3
+            except ImageFileError as error:
+                assert str(error).startswith(found.shown_path)  # noqa: PT017
+    assert n_problems > 60
 
 
 def test_notes_and_hidden_files_are_counted_and_left_alone(tmp_path):

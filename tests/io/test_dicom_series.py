@@ -147,6 +147,14 @@ def test_a_damaged_file_is_refused_without_naming_the_patient(tmp_path):
     assert "Nachtigall" not in str(caught.value)
 
 
+def test_a_header_with_a_number_that_is_none_is_refused(tmp_path):
+    write_image_series(ct_image(), tmp_path, STUDY, "ct")
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes().replace(b"-1024 ", b"-10x4 "))
+    with pytest.raises(ImageFileError, match=r"series: the header of an image is damaged \(ValueError\)"):
+        read_series_files(list(tmp_path.iterdir()), "series")
+
+
 @pytest.mark.parametrize("value", [-2000.0, 70000.0, np.nan])
 def test_values_that_do_not_fit_are_not_written(tmp_path, value):
     with pytest.raises(ParameterError, match="16 bits"):

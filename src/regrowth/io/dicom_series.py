@@ -87,20 +87,30 @@ def read_series_files(paths: Sequence[Path], where: str) -> Image:
         are in colour or multi-frame, or the pixels are cut off or cannot be decompressed.
     """
     images = [_read(path, where) for path in paths]
+    try:
+        with quiet():
+            return _volume(images, where)
+    except ImageFileError:
+        raise
+    except Exception as error:  # values are decoded only when asked for, and damaged ones make pydicom raise nearly anything
+        kind = type(error).__name__
+        raise ImageFileError(f"{where}: the header of an image is damaged ({kind}); copy or export the series again") from None
+
+
+def _volume(images: Sequence[Dataset], where: str) -> Image:
     if len({str(i.get("SeriesInstanceUID", "")) for i in images}) > 1:
         raise ImageFileError(f"{where}: the files belong to several series; give those of one")
     if any(int(i.get("NumberOfFrames") or 1) > 1 for i in images):
         raise ImageFileError(f"{where}: is a multi-frame image; export the series as single images (classic)")
-    modality = str(images[0].get("Modality") or "")
-    with quiet():
-        grid, order = series_grid(images, where)
-        data = np.empty(grid.shape, np.float32)
-        for plane, k in enumerate(order):
-            data[:, :, plane] = _values(images[k], where, AIR_HU if modality == "CT" else 0.0).T
+    modality = str(images[0].get("Modality") or "") if images else ""
+    grid, order = series_grid(images, where)
     unit = {"CT": "HU", "PT": str(images[0].get("Units") or "a.u.")}.get(modality, "a.u.")
     kind = str(images[0].get("RescaleType") or "HU")
     if modality == "CT" and kind not in ("HU", "US"):
         raise ImageFileError(f"{where}: its values are of type {kind}, not Hounsfield units; export the CT itself")
+    data = np.empty(grid.shape, np.float32)
+    for plane, k in enumerate(order):
+        data[:, :, plane] = _values(images[k], where, AIR_HU if modality == "CT" else 0.0).T
     return Image(data, grid, unit)
 
 
