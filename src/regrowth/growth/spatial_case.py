@@ -190,8 +190,8 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     - masks (Dice, HD95) and maps (Brier, calibration error, average precision over the voxels that plans may treat):
       ``growth model`` (at least 50 %), ``persistence``, ``uniform dilation`` (to the volume of the growth model) and the
       margin; a baseline is a map of 0 and 1;
-    - plans (coverage of the recurrence, volume for 95 %): ``growth model``, which treats the voxels with the highest mean
-      density on the day of the first exam, as others rank them too (a map of a far day is 1 where many plans are chosen), and
+    - plans (coverage of the recurrence, volume for 95 %): ``growth model``, which treats the core and the voxels with the
+      highest mean density on the day of the first exam, as others rank them too (a map of a far day is 1 where plans end), and
       outside of the tissue that of the nearest tissue; and the margin, which is the curve of the distance to the tumour.
 
     Parameters
@@ -230,7 +230,7 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     doubts += [] if np.any(last.core) or parameters.region != "core" else ["no core was seen: nothing persists or dilates"]
     standard = _standard(case, core, brain, parameters)
     doubts += [standard.reason] if standard.reason else []
-    ranks = None if probability is None else ranked_scores(_everywhere(probability.density.data, case.tissue), grid, core)
+    ranks = None if probability is None else _ranks(probability.density.data, case.tissue, core)
     model = _model_plan(ranks, allowed, standard, grid, inverse.reason)
     curves: dict[str, CoverageCurve] = {}
     scores: list[CaseScore] = []
@@ -250,14 +250,15 @@ def forecast_in_space(case: SpatialCase, parameters: GrowthParameters, rng: np.r
     return SpatialForecast(inverse, probability, standard, model, curves, histogram, tuple(scores), status, reason)
 
 
-def _everywhere(density: np.ndarray, tissue: TissueMap) -> np.ndarray:
-    """Give every voxel outside of the tissue the density of the nearest one inside.
+def _ranks(density: np.ndarray, tissue: TissueMap, core: np.ndarray) -> np.ndarray:
+    """Rank voxels for a plan: the core, then by density, and voxels outside of the tissue as the nearest one inside.
 
     No cell of the model lives in a furrow, but real maps are off by a voxel or two, and a plan must not leave out what lies
     between two voxels of tumour.
     """
     _, nearest = ndimage.distance_transform_edt(~tissue.matter, sampling=tissue.grid.spacing_mm, return_indices=True)
-    return np.asarray(density[tuple(nearest)])
+    ranks = ranked_scores(density[tuple(nearest)], tissue.grid, core)
+    return np.asarray(np.where(core, ranks + 2.0, ranks))  # above all densities
 
 
 def _mapped(

@@ -129,13 +129,14 @@ def _progression(p: PatientForecast) -> list[str]:
         return [f"Progression: {t.reason}."] if t.reason else []
     days = p.forecasts[0].days[-1] - p.series.last_day
     bound = f"{t.reason} " if t.reason else ""
-    median = f"after {t.median_days:.0f} days" if math.isfinite(t.median_days) else "not within the forecast"
-    low = f"{t.lower_days:.0f}" if math.isfinite(t.lower_days) else "later"
-    high = f"{t.upper_days:.0f}" if math.isfinite(t.upper_days) else "later"
-    ends = f" (interval {low} to {high} days)" if math.isfinite(t.lower_days) else ""
+    does = f"passes it after {t.median_days:.0f} days" if math.isfinite(t.median_days) else "does not pass it by then"
+    ends = ""
+    if math.isfinite(t.lower_days):
+        high = f" to {t.upper_days:.0f} days" if math.isfinite(t.upper_days) else " days on"
+        ends = f"; the interval allows it from {t.lower_days:.0f}{high}"
     return [
         f"The volume that counts as progression is {t.threshold_ml:.3g} ml. It is exceeded {days:.0f} days after the last exam "
-        f"with a probability of {bound}{t.probability:.2f}; the median passes it {median}{ends}."
+        f"with a probability of {bound}{t.probability:.2f}; the median {does}{ends}."
     ]
 
 

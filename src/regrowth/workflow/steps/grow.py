@@ -385,4 +385,4 @@ def _write_images(task: Task, found: SpatialForecast) -> None:
             task.describe(str(path), Plan=plan.name, Volume_ml=plan.volume_ml, SpatialReference=reference)
 
 
-STEP = Step("grow", 6, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
+STEP = Step("grow", 7, "fit where growth began, map where it goes, and compare plans", _plan, _compute)
