@@ -27,6 +27,7 @@ _SKIN_MM = 4.0
 _TEXTURE_HU, _TEXTURE_MM = 12.0, 6.0
 _NOISE_HU = 8.0
 _SAMPLE_MM = 0.4
+_INVERSE_MM = 5e-4
 _SLICE_MM = 3.0
 _MOST_SLICES = 60
 _COLOURS = ((255, 0, 0), (255, 140, 0), (0, 160, 255), (0, 200, 80), (190, 60, 220), (120, 120, 0), (0, 120, 120))
@@ -114,13 +115,14 @@ class RadiotherapyPatient:
             np.asarray(planning_mm, np.float64) + self.displacement_mm(np.asarray(planning_mm, np.float64))
         )
 
-    def planning_points(self, relapse_mm: np.ndarray, *, n_steps: int = 12) -> np.ndarray:
+    def planning_points(self, relapse_mm: np.ndarray) -> np.ndarray:
         """Where points (..., 3) of the relapse scan lie on the planning CT, by fixed-point iteration (within 1e-3 mm)."""
         given = np.asarray(relapse_mm)
         back = AffineMap(np.linalg.inv(self.rigid.matrix)).map_points(given).astype(given.dtype)
-        points = back
-        for _ in range(n_steps):
-            points = back - self.displacement_mm(points)
+        points, change = back, np.inf
+        while change > _INVERSE_MM:  # the displacement changes by less than a quarter of the way, so that this ends soon
+            before, points = points, back - self.displacement_mm(points)
+            change = float(np.abs(points - before).max()) if points.size else 0.0
         return points
 
     def relapse_to_planning(self, grid: Grid) -> Transform:
@@ -154,7 +156,7 @@ class RadiotherapyPatient:
     def relapse_ct(self) -> Image:
         """Relapse CT, with the recurrences; Hounsfield units."""
         grid = self.relapse_grid()
-        points = self.planning_points(Transform().map_grid(grid).astype(np.float32))
+        points = self._relapse_origins
         hu = self._density_hu(points)
         for place in self.case.recurrences:
             hu = _blended(hu, place.solid, points, self.spacing_mm)
@@ -190,7 +192,7 @@ class RadiotherapyPatient:
         drawn: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [("BODY", "EXTERNAL", self._body_depth)]
         drawn += [(s.name, kind, s.depth_mm) for s, kind in self._planning_solids()]
         grid = self.planning_grid()
-        points = Transform().map_grid(grid)
+        points = Transform().map_grid(grid).astype(np.float32)
         return tuple(
             _drawn(name, kind, depth(points), grid, number, frame_of_reference_uid)
             for number, (name, kind, depth) in enumerate(drawn, 1)
@@ -202,7 +204,7 @@ class RadiotherapyPatient:
         solids = [(r.solid, "GTV") for r in self.case.recurrences]
         solids += [(by_name[name], "CONTROL") for name in self.case.controls]
         grid = self.relapse_grid()
-        points = self.planning_points(Transform().map_grid(grid))
+        points = self._relapse_origins
         return tuple(
             _drawn(s.name, kind, s.depth_mm(points), grid, number, frame_of_reference_uid)
             for number, (s, kind) in enumerate(solids, 1)
@@ -286,6 +288,11 @@ class RadiotherapyPatient:
         half = np.array(self.case.extent_mm) / 2 + 20
         lattice = covering_lattice(-half, half, _TEXTURE_MM)
         return lattice, smooth_field(lattice, _TEXTURE_MM, np.random.default_rng([self.seed, 0]))
+
+    @cached_property
+    def _relapse_origins(self) -> np.ndarray:
+        """(X, Y, Z, 3), where the voxels of the relapse CT lie on the planning CT."""
+        return self.planning_points(Transform().map_grid(self.relapse_grid()).astype(np.float32))
 
     def _body_depth(self, points: np.ndarray) -> np.ndarray:
         return np.asarray(np.max([s.depth_mm(points) for s in self.case.body], axis=0))
