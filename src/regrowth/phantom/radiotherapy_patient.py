@@ -52,7 +52,7 @@ class RecurrenceDose:
     target_of_origin
         Target of the highest prescription that holds its centroid; empty if none does.
     origin
-        A to E after Mohamed et al. 2016, doi:10.1186/s13014-016-0678-7.
+        A to E after Mohamed et al. (Radiat Oncol 2016; 11), as named in doi:10.1186/s13014-017-0868-y.
     coverage
         central, in_field, marginal, distant by `share_in_95` (0.95, 0.80, 0.20).
     centroid_codes
