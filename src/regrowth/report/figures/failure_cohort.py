@@ -100,8 +100,8 @@ def scheme_counts(recurrences: Sequence[Iterable[FailureClass]]) -> tuple[Scheme
     for k, rows in enumerate(patients):
         for c in rows:
             # What is unclassified before a method was chosen goes for all methods of its scheme.
-            own = [c.method] if c.method else methods.get(c.scheme, [])
-            for name in [f"{c.scheme} {m}" for m in own] if c.scheme in methods else [c.scheme]:
+            ways = [c.method] if c.method else methods.get(c.scheme, [])
+            for name in [f"{c.scheme} {m}" for m in ways] if c.scheme in methods else [c.scheme]:
                 parts = found.setdefault(name, {})
                 known = parts.get((k, c.part))
                 if known is None or np.nan_to_num(c.prescription_gy) > np.nan_to_num(known.prescription_gy):
@@ -109,8 +109,8 @@ def scheme_counts(recurrences: Sequence[Iterable[FailureClass]]) -> tuple[Scheme
     out = []
     for name, own in found.items():
         groups = [c.group for c in own.values()]
-        numbers = [groups.count(g) for g in (*_GROUPS, "")]
-        out.append(SchemeCounts(name, *numbers, n_patients=len({k for k, _ in own})))
+        inside, marginal, outside, none = (groups.count(g) for g in (*_GROUPS, ""))
+        out.append(SchemeCounts(name, inside, marginal, outside, none, len({k for k, _ in own})))
     return tuple(out)
 
 
@@ -164,6 +164,8 @@ def failure_counts_figure(rows: Sequence[SchemeCounts], *, name: str, title: str
 
 
 def _draw_counts(ax: Axes, rows: Sequence[SchemeCounts]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     y = np.arange(len(rows))
     most = max(r.n + r.unclassified for r in rows)
     start = np.zeros(len(rows))
@@ -178,7 +180,7 @@ def _draw_counts(ax: Axes, rows: Sequence[SchemeCounts]) -> None:
     canvas.quiet(ax, "x")
     ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, most * 1.02), xlabel="parts of recurrences")
     ax.set_yticks(y, [f"{textwrap.shorten(r.scheme, 28, placeholder=' …')}\nn = {r.n}" for r in rows], fontsize=8.0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_shares(ax: Axes, rows: Sequence[SchemeCounts]) -> None:

@@ -130,7 +130,7 @@ def dose_figure(
         for n, (ax, place) in enumerate(panels):
             _draw_panel(ax, view, place, scene, shades, labelled=n < len(view.whole))
         legend = _legend(scene)
-        crosses = view.nearest(scene.centroid_mm) if scene.centroid_mm is not None else {}
+        crosses = view.nearest([float(v) for v in scene.centroid_mm]) if scene.centroid_mm is not None else {}
         if crosses:
             cross = draw_crosses(panels, crosses)
             cross.set_label("centroid")
@@ -152,16 +152,20 @@ def _scene(
 ) -> _Scene:
     grid = image.grid
     nothing = np.zeros(grid.shape, bool)
-    masks = [
-        nothing if m is None else mask_on(grid, m, what)
-        for m, what in ((recurrence, "the recurrence"), (before, "the recurrence before mapping"), (region, "the region"))
-    ]
-    outlined = {k: mask_on(grid, m, f"the target {k!r}") for k, m in targets.items()}
-    gy = dose_on_grid(dose, grid)
-    centroid = grid.world(np.argwhere(masks[0]).mean(axis=0)) if masks[0].any() else None
-    at = float(dose_at(centroid[None], dose)[0]) if centroid is not None else np.nan
-    shown = tuple(sorted(set(levels)))
-    return _Scene(_windowed(image), gy, *masks, outlined, float(prescription_gy), shown, centroid, at)
+    mapped = nothing if recurrence is None else mask_on(grid, recurrence, "the recurrence")
+    centroid = grid.world(np.argwhere(mapped).mean(axis=0)) if mapped.any() else None
+    return _Scene(
+        image=_windowed(image),
+        dose_gy=dose_on_grid(dose, grid),
+        recurrence=mapped,
+        before=nothing if before is None else mask_on(grid, before, "the recurrence before mapping"),
+        region=nothing if region is None else mask_on(grid, region, "the region"),
+        targets={k: mask_on(grid, m, f"the target {k!r}") for k, m in targets.items()},
+        prescription_gy=float(prescription_gy),
+        levels=tuple(sorted(set(levels))),
+        centroid_mm=centroid,
+        centroid_gy=float(dose_at(centroid[None], dose)[0]) if centroid is not None else np.nan,
+    )
 
 
 def _windowed(image: Image) -> Image:
@@ -222,9 +226,8 @@ def _isodose_lines(ax: Axes, cut: Cut, scene: _Scene, shades: Sequence[Any], lab
     lines = ax.contour(x, y, known, levels=list(gy), colors=list(colours), linewidths=1.3)
     if labelled:
         words = {g: f"{100 * v:g} %" for g, v in zip(gy, shares, strict=True)}
-        rim = [patheffects.withStroke(linewidth=1.2, foreground="black")]
         for text in ax.clabel(lines, fmt=words, fontsize=7, inline=True, inline_spacing=2):
-            text.set_path_effects(rim)
+            text.set_path_effects([patheffects.withStroke(linewidth=1.2, foreground="black")])
             text.set_fontweight("bold")
             text.set_clip_on(True)
 
@@ -267,7 +270,8 @@ def _draw_key(figure: Drawing, legend: sheet.Legend, scene: _Scene, shades: Sequ
         Line2D([], [], color=c, linewidth=1.8, label=f"{100 * v:g} % = {v * scene.prescription_gy:.4g} Gy")
         for v, c in zip(scene.levels, shades, strict=True)
     ]
-    groups = [(handles, _key_rows(handles)) for handles in (legend.handles, isodoses) if handles]
+    entries: list[list[Any]] = [list(legend.handles), isodoses]
+    groups = [(handles, _key_rows(handles)) for handles in entries if handles]
     width, height = figure.get_size_inches()
     added = (sum(rows for _, rows in groups) - 1) * _KEY_PX / _SHEET_DPI  # the sheet has room for one
     taller = height + added
@@ -282,7 +286,7 @@ def _draw_key(figure: Drawing, legend: sheet.Legend, scene: _Scene, shades: Sequ
     look: dict[str, Any] = {"fontsize": 8.5, "labelcolor": sheet.PALE, "handlelength": 1.6, "columnspacing": 1.6}
     bottom = 0.0
     for handles, rows in groups:
-        place = {"loc": "lower left", "bbox_to_anchor": (0.004, bottom), "borderaxespad": 0.3}
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.004, bottom), "borderaxespad": 0.3}
         figure.legend(handles=handles, ncols=ceil(len(handles) / rows), **look, **place)
         bottom += rows * _KEY_PX / (taller * _SHEET_DPI)
 
