@@ -155,6 +155,21 @@ def test_many_long_names_make_the_sheet_taller_instead_of_leaving_it():
     assert many.height > few.height + 30
 
 
+def test_sixteen_targets_look_different():
+    from regrowth.report.figures.radiotherapy import _target_look
+
+    assert len({_target_look(n) for n in range(16)}) == 16
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 1), (1, 20, 20), (2, 2, 2)])
+def test_a_flat_image_is_drawn(shape):
+    grid = Grid(shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    lesion = np.zeros(shape, bool)
+    lesion[tuple(n // 2 for n in shape)] = True
+    figure = draw_dose(grid, recurrence=lesion)
+    assert "three planes through the centroid" in figure.caption
+
+
 def test_what_does_not_fit_or_is_no_dose_is_refused():
     for bad in ({"prescription_gy": 0.0}, {"prescription_gy": NAN}, {"levels": ()}, {"levels": (0.5, -1.0)}):
         with pytest.raises(ParameterError):

@@ -121,7 +121,8 @@ def _volume(ml: float) -> str:
 
 def _d95(histogram: DVH) -> str:
     least, most = histogram.dose_at_volume_bounds(percent=_D95)
-    return f"D95 {least:.1f} Gy" if np.isclose(least, most) else f"D95 {least:.1f} to {most:.1f} Gy"
+    digits = 1 if most >= 1 else 2
+    return f"D95 {least:.{digits}f} Gy" if np.isclose(least, most) else f"D95 {least:.{digits}f} to {most:.{digits}f} Gy"
 
 
 def _caption(title: str, all_of: Mapping[str, DVH], shown: Mapping[str, DVH], prescription_gy: float | None) -> str:

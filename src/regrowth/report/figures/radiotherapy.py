@@ -32,7 +32,8 @@ _TARGET_STYLES = ("solid", "dashed", "dashdot", "dotted")
 _UNKNOWN = "#9aa4b1"
 _NO_TARGETS: Mapping[str, np.ndarray] = MappingProxyType({})
 _CT_WINDOW_HU = (-160.0, 240.0)
-_KEY_PX, _SHEET_DPI = 21.0, 110.0
+_KEY_PX, _SHEET_DPI, _SHEET_PX = 21.0, 110.0, 1120.0
+_LEAST_LABELLED_PX = 70.0  # words on smaller rings hide them; their colour is in the key
 _KEY_WIDTH_PX, _ENTRY_PX, _LETTER_PX = 1110.0, 56.0, 7.6  # width of the sheet, of a handle with its spaces, of a letter
 _AXIS: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
 
@@ -127,10 +128,11 @@ def dose_figure(
     with canvas.drawing():
         figure, panels = view.draw(title)
         shades = _isodose_colours(len(scene.levels))
-        for n, (ax, place) in enumerate(panels):
-            _draw_panel(ax, view, place, scene, shades, labelled=n < len(view.whole))
-        legend = _legend(scene)
         crosses = view.nearest([float(v) for v in scene.centroid_mm]) if scene.centroid_mm is not None else {}
+        for ax, place in panels:
+            labelled = place in view.whole or place in crosses
+            _draw_panel(ax, view, place, scene, shades, labelled=labelled)
+        legend = _legend(scene)
         if crosses:
             cross = draw_crosses(panels, crosses)
             cross.set_label("centroid")
@@ -203,11 +205,16 @@ def _draw_panel(ax: Axes, view: SectionView, place: Place, scene: _Scene, shades
     _hatch(ax, view.cut(scene.unknown, place))
     sheet.fill(ax, view.cut(scene.recurrence, place), _RECURRENCE, 0.6)
     for n, mask in enumerate(scene.targets.values()):
-        colour, style = _TARGETS[n % len(_TARGETS)], _TARGET_STYLES[n % len(_TARGET_STYLES)]
+        colour, style = _target_look(n)
         sheet.contour(ax, view.cut(mask, place), colour, width=1.5, style=style)
     _isodose_lines(ax, view.cut(scene.dose_gy, place), scene, shades, labelled)
     draw_outline(ax, view.cut(scene.before, place), _BEFORE, width=1.0)
     sheet.contour(ax, view.cut(scene.region, place), _REGION, width=1.2, style="dotted")
+
+
+def _target_look(n: int) -> tuple[str, str]:
+    """Colour and style of the n-th target: 16 of them differ."""
+    return _TARGETS[n % len(_TARGETS)], _TARGET_STYLES[(n + n // len(_TARGETS)) % len(_TARGET_STYLES)]
 
 
 def _isodose_lines(ax: Axes, cut: Cut, scene: _Scene, shades: Sequence[Any], labelled: bool) -> None:
@@ -224,12 +231,16 @@ def _isodose_lines(ax: Axes, cut: Cut, scene: _Scene, shades: Sequence[Any], lab
         return
     gy, shares, colours = zip(*seen, strict=True)
     lines = ax.contour(x, y, known, levels=list(gy), colors=list(colours), linewidths=1.3)
-    if labelled:
-        words = {g: f"{100 * v:g} %" for g, v in zip(gy, shares, strict=True)}
-        for text in ax.clabel(lines, fmt=words, fontsize=7, inline=True, inline_spacing=2):
-            text.set_path_effects([patheffects.withStroke(linewidth=1.2, foreground="black")])
-            text.set_fontweight("bold")
-            text.set_clip_on(True)
+    if not labelled:
+        return
+    scale = ax.get_position().width * _SHEET_PX / cut.size_mm[0]
+    sizes = [max(p.get_extents().width, p.get_extents().height) * scale for p in lines.get_paths()]
+    large = [g for g, size in zip(gy, sizes, strict=True) if size >= _LEAST_LABELLED_PX]
+    words = {g: f"{100 * v:g} %" for g, v in zip(gy, shares, strict=True)}
+    for text in ax.clabel(lines, levels=large, fmt=words, fontsize=7, inline=True, inline_spacing=2) if large else ():
+        text.set_path_effects([patheffects.withStroke(linewidth=1.2, foreground="black")])
+        text.set_fontweight("bold")
+        text.set_clip_on(True)
 
 
 def _hatch(ax: Axes, cut: Cut) -> None:
@@ -253,7 +264,8 @@ def _legend(scene: _Scene) -> sheet.Legend:
         legend.line("before mapping", _BEFORE)
     for n, (label, mask) in enumerate(scene.targets.items()):
         if mask.any():
-            look: dict[str, Any] = {"color": _TARGETS[n % len(_TARGETS)], "linestyle": _TARGET_STYLES[n % len(_TARGET_STYLES)]}
+            colour, style = _target_look(n)
+            look: dict[str, Any] = {"color": colour, "linestyle": style}
             legend.handles.append(Line2D([], [], linewidth=1.8, label=textwrap.shorten(label, 40, placeholder=" …"), **look))
     if scene.region.any():
         legend.line("centroid may lie here", _REGION, ":")
