@@ -11,6 +11,7 @@ from typer.main import get_command
 import regrowth.cli.demo
 import regrowth.cli.files
 import regrowth.cli.growth
+import regrowth.cli.radiotherapy
 import regrowth.cli.regions
 import regrowth.cli.run
 import regrowth.cli.stats  # noqa: F401

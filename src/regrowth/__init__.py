@@ -32,8 +32,12 @@ _HOMES = {
     "StatisticsParameters": "regrowth.statistics.parameters",
     "Transform": "regrowth.space",
     "analyse": "regrowth.api",
+    "classify_failure": "regrowth.api",
+    "dose_volumes": "regrowth.api",
+    "export_mask": "regrowth.api",
     "fit_growth_table": "regrowth.api",
     "forecast_growth_table": "regrowth.api",
+    "index_dicom": "regrowth.api",
     "label_scheme": "regrowth.labels",
     "learn_growth": "regrowth.api",
     "locate": "regrowth.api",
@@ -41,6 +45,7 @@ _HOMES = {
     "measure": "regrowth.api",
     "parcellate": "regrowth.api",
     "plan_treatment": "regrowth.api",
+    "rasterise_structures": "regrowth.api",
     "register": "regrowth.api",
     "respond": "regrowth.api",
     "run": "regrowth.api",
@@ -51,6 +56,7 @@ _HOMES = {
     "synthesise_growth": "regrowth.api",
     "transitions": "regrowth.api",
     "write_phantom": "regrowth.phantom.dataset",
+    "write_radiotherapy_phantom": "regrowth.phantom.radiotherapy",
 }
 
 __all__ = [
@@ -72,8 +78,12 @@ __all__ = [
     "Transform",
     "__version__",
     "analyse",
+    "classify_failure",
+    "dose_volumes",
+    "export_mask",
     "fit_growth_table",
     "forecast_growth_table",
+    "index_dicom",
     "label_scheme",
     "learn_growth",
     "locate",
@@ -81,6 +91,7 @@ __all__ = [
     "measure",
     "parcellate",
     "plan_treatment",
+    "rasterise_structures",
     "register",
     "respond",
     "run",
@@ -91,20 +102,26 @@ __all__ = [
     "synthesise_growth",
     "transitions",
     "write_phantom",
+    "write_radiotherapy_phantom",
 ]
 
 if TYPE_CHECKING:
     from regrowth.anatomy import AnatomyParameters, LocationParameters
     from regrowth.api import (
         analyse,
+        classify_failure,
+        dose_volumes,
+        export_mask,
         fit_growth_table,
         forecast_growth_table,
+        index_dicom,
         learn_growth,
         locate,
         map_growth,
         measure,
         parcellate,
         plan_treatment,
+        rasterise_structures,
         register,
         respond,
         run,
@@ -120,6 +137,7 @@ if TYPE_CHECKING:
     from regrowth.labels import LabelScheme, label_scheme
     from regrowth.phantom import PhantomParameters
     from regrowth.phantom.dataset import write_phantom
+    from regrowth.phantom.radiotherapy import write_radiotherapy_phantom
     from regrowth.recurrence import RecurrenceParameters
     from regrowth.registration import RegistrationParameters
     from regrowth.response import ResponseParameters

@@ -47,6 +47,7 @@ def main() -> None:
     import regrowth.cli.demo
     import regrowth.cli.files
     import regrowth.cli.growth
+    import regrowth.cli.radiotherapy
     import regrowth.cli.regions
     import regrowth.cli.run
     import regrowth.cli.stats  # noqa: F401
