@@ -170,7 +170,7 @@ def test_scores_hold_every_model_beside_its_baselines(done):
     scores = done.table("a", "growthscores")
     assert {r["model"] for r in scores} == {*SPATIAL_BASELINES, "growth model"}
     value = {(r["model"], r["measure"]): float(r["value"]) for r in scores}
-    assert value["growth model", "dice"] > 0.5
+    assert value["growth model", "dice"] > value["persistence", "dice"] + 0.1  # it grows, more slowly than this phantom
     assert value["growth model", "coverage"] == pytest.approx(float(done.row("a")["growth_coverage"]), rel=1e-5)
 
 

@@ -13,7 +13,10 @@ from regrowth.growth.case_scores import (
     spatial_baselines,
 )
 from regrowth.growth.choice import Forecaster, ModelChoice, choose_forecaster, log_crps
+from regrowth.growth.cohort_forecast import forecast_cohort, learn_cohort_model
+from regrowth.growth.cohort_model import CohortModel
 from regrowth.growth.cohort_prior import learn_cohort_prior
+from regrowth.growth.cohort_results import CohortForecast, PatientForecast
 from regrowth.growth.conformal import ConformalBand, learn_conformal_band
 from regrowth.growth.coverage import (
     Coverage,
@@ -48,8 +51,12 @@ from regrowth.growth.models import (
     growth_model,
     laslo2025,
 )
+from regrowth.growth.parameters import GrowthParameters
+from regrowth.growth.patient_series import PatientSeries
 from regrowth.growth.plan import TreatmentPlan, iso_volume_dilation, margin_scores, model_plan, standard_plan
 from regrowth.growth.posterior import sample_posterior
+from regrowth.growth.recalibration import MapCalibration, MapHistogram, learn_map_calibration, map_histogram
+from regrowth.growth.record import TreatmentEvent, TreatmentRecord
 from regrowth.growth.samples import PosteriorSamples
 from regrowth.growth.scorecard import ScoreCard, score_card
 from regrowth.growth.scores import (
@@ -69,6 +76,7 @@ from regrowth.growth.scores import (
 )
 from regrowth.growth.series import QUANTILE_LEVELS, Forecast, VolumeSeries
 from regrowth.growth.simulate import DoseCourse, GrowthSimulation, ResectionCavity, seed_density, simulate_growth
+from regrowth.growth.spatial_case import SPATIAL_BASELINES, SpatialCase, SpatialForecast, forecast_in_space
 from regrowth.growth.tissue import TissueMap, tissue_map
 from regrowth.growth.treatment import NO_TREATMENT, DrugCourse, Fraction, Surgery, Treatment
 
@@ -84,9 +92,12 @@ __all__ = [
     "NO_TREATMENT",
     "PROLIFERATION_SATURATION",
     "QUANTILE_LEVELS",
+    "SPATIAL_BASELINES",
     "Calibration",
     "Carry",
     "CaseScore",
+    "CohortForecast",
+    "CohortModel",
     "ConformalBand",
     "Coverage",
     "CoverageCurve",
@@ -100,27 +111,36 @@ __all__ = [
     "GrowthFit",
     "GrowthInverse",
     "GrowthModel",
+    "GrowthParameters",
     "GrowthProbability",
     "GrowthSimulation",
     "InverseSettings",
     "KppParameters",
+    "MapCalibration",
+    "MapHistogram",
     "MapScores",
     "MaskScores",
     "ModelChoice",
     "Parameter",
     "ParameterPrior",
     "ParameterSamples",
+    "PatientForecast",
+    "PatientSeries",
     "PlanComparison",
     "PosteriorSamples",
     "ResectionCavity",
     "ScoreCard",
+    "SpatialCase",
+    "SpatialForecast",
     "Stepping",
     "Strata",
     "Surgery",
     "ThresholdTime",
     "TissueMap",
     "Treatment",
+    "TreatmentEvent",
     "TreatmentPlan",
+    "TreatmentRecord",
     "TumourObservation",
     "VolumeNeeded",
     "VolumeSeries",
@@ -138,17 +158,22 @@ __all__ = [
     "dose_coverage",
     "fit_growth",
     "fit_origin",
+    "forecast_cohort",
     "forecast_growth",
+    "forecast_in_space",
     "growth_model",
     "growth_probability",
     "interval_coverage",
     "iso_volume_dilation",
     "laslo2025",
+    "learn_cohort_model",
     "learn_cohort_prior",
     "learn_conformal_band",
+    "learn_map_calibration",
     "log_crps",
     "log_error",
     "log_linear_forecast",
+    "map_histogram",
     "map_scores",
     "margin_scores",
     "mask_scores",
