@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import regrowth as package
 from regrowth.cli.main import main
@@ -133,7 +135,9 @@ def test_identifiers_reach_no_output_unless_they_are_kept(rt, sound, tmp_path):
     said = [rt("index", source, out / "i.tsv").fine(), rt("dvh", source, out / "d.tsv").fine()]
     said.append(rt("rasterise", source, source, out / "masks").fine())
     told = written(out) + "".join(s.out + s.error for s in said)
-    assert "PTV" in told
+    assert "PTV [patient]" in told
+    (label,) = {r["patient"] for r in read_tsv(out / "i.tsv")}
+    assert f"[{label}]" in said[0].out
     assert not [word for word in SECRETS if word.lower() in told.lower()]
     rt("index", source, tmp_path / "kept" / "i.tsv", "--keep-identifiers").fine()
     assert {r["patient"] for r in read_tsv(tmp_path / "kept" / "i.tsv")} == {"Q-4711"}
@@ -191,6 +195,23 @@ def test_a_fault_is_a_row_of_the_problems_and_the_other_patient_goes_on(rt, fold
     rt("dvh", folder, tmp_path / "d.tsv").fine()
     fine = [r for r in read_tsv(tmp_path / "d.tsv") if r["plan_path"].startswith("second") and r["status"] == "ok"]
     assert [float(r["mean_gy"]) for r in fine] == [60.0]
+
+
+def test_a_compressed_series_and_a_dose_that_cannot_be_decompressed(rt, folder, tmp_path):
+    for path in (folder / "ct").iterdir():
+        dataset = dcmread(path)
+        dataset.compress(RLELossless)
+        dataset.save_as(path)
+    rt("rasterise", folder, folder, tmp_path / "m").fine()
+    dose = dcmread(folder / "rd.dcm")
+    dose.file_meta.TransferSyntaxUID, dose.PixelData = JPEG2000Lossless, encapsulate([b"no codestream at all"])
+    dose.save_as(folder / "rd.dcm")
+    beside(folder)
+    rt("dvh", folder, tmp_path / "d.tsv").fine()
+    rows = {r["plan_path"]: r for r in read_tsv(tmp_path / "d.tsv")}
+    assert (rows["rp.dcm"]["status"], rows["rp.dcm"]["dose_status"]) == ("no_dose", "unreadable")
+    assert "export it again" in rows["rp.dcm"]["reason"]
+    assert rows["second/rp.dcm"]["mean_gy"] == "60"
 
 
 def test_a_folder_without_dicom_is_refused(rt, tmp_path):
@@ -549,7 +570,20 @@ def test_wrong_usage_of_classify_is_refused_before_anything_is_written(rt, sound
     rt("classify", tmp_path / "none.nii.gz", dose, out, *gy).refused("no such file")
     rt("classify", mask, sound / "rp.dcm", out, *gy).refused("not RTDOSE")
     rt("classify", sound / "rs.dcm", dose, out, *gy).refused("rasterise")
-    rt("classify", mask, beside(tmp_path / "two", "A-1").parent, out, *gy).fine()
+    two = beside(Path(shutil.copytree(sound, tmp_path / "two")))
+    rt("classify", mask, two, out, *gy).refused("holds plans of 2 patients")
+    second_dose(tmp_path / "two")
+    shutil.rmtree(two / "second")
+    rt("classify", mask, two, out, *gy).refused("2 doses say", "name the file of the dose")
+    assert not out.exists()
+
+
+def test_a_single_prescription_and_its_target_need_no_name_of_a_level(rt, tmp_path):
+    mask, target = ball(tmp_path / "r.nii.gz", (0, 0, 0), 6), ball(tmp_path / "t.nii.gz", (3, 0, 0), 14)
+    dose = constant(tmp_path / "d.nii.gz", 60)
+    rt("classify", mask, dose, tmp_path / "c", "--prescription", "60", "--target", target, "--scheme", "chao_2003").fine()
+    (row,) = failures(tmp_path / "c")
+    assert (row["class"], row["level"], row["p_class"], row["r95_mm"]) == ("in-field", "prescription", "n/a", "n/a")
 
 
 def test_a_dose_that_is_only_part_of_the_treatment_is_said_to_be_so(rt, folder, tmp_path):

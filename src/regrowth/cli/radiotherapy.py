@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from regrowth.cli.console import console, counting
-from regrowth.cli.growth_options import numbers, print_facts, print_rows
+from regrowth.cli.growth_options import numbers, print_facts
 from regrowth.cli.main import app
-from regrowth.cli.radiotherapy_options import doses_by_level, files_by_level, print_notes, print_reasons
+from regrowth.cli.radiotherapy_options import doses_by_level, files_by_level, print_notes, print_reasons, print_table
 from regrowth.errors import ParameterError
 
 __all__ = ["classify", "dvh", "export", "index", "phantom", "radiotherapy_app", "rasterise"]
@@ -68,10 +68,10 @@ def index(
     for row in tables["objects"]:
         key = (row["patient"], row["modality"] or row["kind"])
         counts[key] = counts.get(key, 0) + 1
-    print_rows("Objects", [{"patient": p, "kind": k, "n": n} for (p, k), n in counts.items()], ("patient", "kind", "n"))
-    print_rows("What belongs together", tables["links"], ("patient", "path", "target_path", "basis"))
-    print_rows("Plans", tables["plans"], ("patient", "path", "n_fractions", "prescription_gy", "status", "reason"))
-    print_rows("Problems", tables["problems"], ("patient", "path", "problem", "remedy"))
+    print_table("Objects", [{"patient": p, "kind": k, "n": n} for (p, k), n in counts.items()], ("patient", "kind", "n"))
+    print_table("What belongs together", tables["links"], ("patient", "path", "target_path", "basis"))
+    print_table("Plans", tables["plans"], ("patient", "path", "n_fractions", "prescription_gy", "status", "reason"))
+    print_table("Problems", tables["problems"], ("patient", "path", "problem", "remedy"))
 
 
 @radiotherapy_app.command(
@@ -112,7 +112,7 @@ def rasterise(
             end_cap_mm=end_cap_mm,
             keep_identifiers=keep_identifiers,
         )
-    print_rows("Structures", rows, ("structure", "file", "status", "volume_ml", "n_contours"), most=60)
+    print_table("Structures", rows, ("structure", "file", "status", "volume_ml", "n_contours"))
     print_reasons(rows, "structure")
 
 
@@ -177,7 +177,7 @@ def dvh(
     own = [
         name for name in ("plan_path", "structure", "status", "volume_ml", "mean_gy", "d95_gy") if any(name in r for r in rows)
     ]
-    print_rows("Doses (n/a: not known)", rows, own, most=60)
+    print_table("Doses (n/a: not known)", rows, own)
     print_reasons(rows, "structure")
 
 
@@ -250,7 +250,7 @@ def classify(
             seed=seed,
         )
     shown = ("component", "scheme", "method", "level", "class", "p_class")
-    print_rows("Classes", tables["failure"], shown, most=60)
+    print_table("Classes", tables["failure"], shown)
     for row in tables["agreement"] if len(scheme or ()) != 1 else ():
         said = {True: "all schemes agree", False: "schemes disagree", None: "too few schemes have a class to compare"}
         print_facts({f"part {row['component']}": f"{said[row['agree']]} ({row['n_unclassified']} unclassified)"})

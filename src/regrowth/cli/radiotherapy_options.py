@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from regrowth.cli.console import console
+from regrowth.cli.growth_options import print_rows
 from regrowth.errors import ParameterError
 
-__all__ = ["doses_by_level", "files_by_level", "print_notes", "print_reasons"]
+__all__ = ["doses_by_level", "files_by_level", "print_notes", "print_reasons", "print_table"]
 
 _MOST = 20
 
@@ -56,6 +59,12 @@ def files_by_level(given: Sequence[str]) -> dict[str, Path]:
             raise ParameterError(f"--target gives level {level.strip()!r} twice; unite the masks of a level in one file")
         out[level.strip()] = Path(file.strip())
     return out
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 60) -> None:
+    """Print the first rows as a table; brackets in them, as in the labels that stand in for names, are no markup."""
+    plain = [{k: escape(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    print_rows(title, plain, columns, most)
 
 
 def print_reasons(rows: Iterable[Mapping[str, Any]], name: str) -> None:
