@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from regrowth.cli.console import console
@@ -90,7 +91,7 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows[:most]:
-        table.add_row(*(_text(row.get(column)) for column in columns))
+        table.add_row(*(escape(_text(row.get(column))) for column in columns))
     console.print(table)
     if len(rows) > most:
         console.print(f"and {len(rows) - most} more rows in the file")
