@@ -34,8 +34,9 @@ LAYERS = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ANYWHERE = {"", "__main__"}  # may import from every layer: regrowth/__init__.py, __main__.py
-# The places where science builds on science: measures and scores on metrics, a template's brain on registration.
-SIBLINGS = {("recurrence", "metrics"), ("growth", "metrics"), ("anatomy", "registration")}
+# The places where science builds on science: measures and scores on metrics, a template's brain and the way from a recurrence
+# to its dose on registration.
+SIBLINGS = {("recurrence", "metrics"), ("growth", "metrics"), ("anatomy", "registration"), ("radiotherapy", "registration")}
 
 HEAVY = (
     "torch",
