@@ -135,3 +135,10 @@ def test_job_waits_for_regions_and_names_its_source(small_cohort, tmp_path):
     assert job.inputs["to template"] == study.to_template(patient)
     assert job.settings["source"] == "template"
     assert job.outputs == tissue_paths(study, patient)
+
+
+def test_without_growth_in_space_nothing_needs_the_tissue(small_cohort, tmp_path):
+    parameters = regrowth.RunParameters(growth=regrowth.GrowthParameters(space=False))
+    study = open_study(small_cohort, tmp_path / "out", derivatives=["truth"], parameters=parameters)
+    (skip,) = STEP.plan(study, study.cohort.patients[0])
+    assert skip.reason == "growth in space was switched off"

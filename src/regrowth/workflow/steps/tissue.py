@@ -32,9 +32,9 @@ def tissue_paths(study: Study, patient: Patient) -> dict[str, Path]:
 
 
 def _plan(study: Study, patient: Patient) -> list[Job | Skip]:
-    """One job, for the baseline: growth is modelled in its space."""
+    """One job, for the baseline: growth is modelled in its space, and needs no tissue when that is switched off."""
     session = patient.baseline
-    reason = skip_reason(study, patient)
+    reason = skip_reason(study, patient) if study.parameters.growth.space else "growth in space was switched off"
     if reason:
         return [Skip("tissue", patient.label, session.label, reason)]
     source = source_of(study, patient)
