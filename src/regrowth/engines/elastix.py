@@ -44,7 +44,7 @@ class ElastixRegistrar:
 
     The samples are random. Their seed is set and one thread adds them up, so that equal input gives equal bits, but only
     without a fixed mask: with one, itk-elastix 0.25.4 draws other samples in every run (matrices differed by 0.04 mm).
-    What lies outside of an image is the lowest value of its working image (air), never the 0 HU of water that elastix would take.
+    Outside of an image lies the lowest value of its working image (air), not the 0 HU of water that elastix would take.
 
     References
     ----------
