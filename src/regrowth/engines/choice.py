@@ -6,6 +6,7 @@ from typing import Literal
 
 from regrowth.anatomy import AnatomyParameters, Parcellator, TemplateParcellator
 from regrowth.engines.ants import AntsRegistrar
+from regrowth.engines.elastix import ElastixRegistrar
 from regrowth.engines.greedy import GreedyRegistrar
 from regrowth.engines.sitk import SitkRegistrar
 from regrowth.engines.synthseg import SynthSegParcellator
@@ -14,7 +15,7 @@ from regrowth.registration.registrar import Registrar
 
 __all__ = ["EngineName", "ParcellationSource", "parcellation_source", "parcellator", "registrar"]
 
-EngineName = Literal["greedy", "sitk", "ants"]
+EngineName = Literal["greedy", "sitk", "ants", "elastix"]
 ParcellationSource = Literal["labelmap", "synthseg", "template"]
 
 
@@ -24,7 +25,7 @@ def registrar(name: EngineName = "greedy") -> Registrar:
     Parameters
     ----------
     name
-        ``greedy`` (default), ``sitk`` or ``ants``.
+        ``greedy`` (default), ``sitk``, ``ants`` or ``elastix``.
 
     Raises
     ------
@@ -33,7 +34,12 @@ def registrar(name: EngineName = "greedy") -> Registrar:
     ParameterError
         If there is no engine of that name.
     """
-    engines: dict[str, Registrar] = {"greedy": GreedyRegistrar(), "sitk": SitkRegistrar(), "ants": AntsRegistrar()}
+    engines: dict[str, Registrar] = {
+        "greedy": GreedyRegistrar(),
+        "sitk": SitkRegistrar(),
+        "ants": AntsRegistrar(),
+        "elastix": ElastixRegistrar(),
+    }
     if name not in engines:
         raise ParameterError(f"there is no registration engine {name!r}; use one of {', '.join(engines)}")
     engine = engines[name]

@@ -22,8 +22,9 @@ _BACKWARD_MM = 2.0
 class RegistrationParameters:
     """How exams are aligned, and from where on a result is flagged. Flags are shown, they never hide a result."""
 
-    engine: Literal["greedy", "sitk", "ants"] = field(
-        default="greedy", metadata={"help": "registration engine; ants needs the extra “ants”", "unit": ""}
+    engine: Literal["greedy", "sitk", "ants", "elastix"] = field(
+        default="greedy",
+        metadata={"help": "registration engine; ants and elastix need the extras “ants” and “elastix”", "unit": ""},
     )
     kind: Kind = field(default="deformable", metadata={"help": "last stage: rigid, affine or deformable", "unit": ""})
     dilate_mm: float = field(default=2.0, metadata={"help": "margin around the lesion that is left out", "unit": "mm"})
