@@ -20,9 +20,8 @@ from tests.workflow.copies import Case, write_parcels
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "regrowth", "run"]
-# Growth in space takes its time from accuracy, which is not what is tested here.
-GROWTH = ["--search-spacing-mm", "10", "--map-spacing-mm", "10", "--space-draws", "20", "--members", "2"]
-OPTIONS = ["participant", "group", "--derivatives", "truth", "--no-inverse-consistency", *GROWTH]
+# Growth in space draws from seed and label alone, which test_grow_steps shows; here it would take most of the time.
+OPTIONS = ["participant", "group", "--derivatives", "truth", "--no-inverse-consistency", "--no-space"]
 
 
 def start(data: Path, out: Path, *more: str) -> subprocess.Popen[str]:

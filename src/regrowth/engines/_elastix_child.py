@@ -11,6 +11,8 @@ import numpy as np
 from regrowth.engines.child import Arrays, Options, answer
 from regrowth.engines.itk import matrix_from_itk, matrix_to_itk
 
+__all__ = ["matrix_of", "start_text"]
+
 _LPS = np.diag([-1.0, -1.0, 1.0])
 _START = "start.txt"
 

@@ -19,7 +19,16 @@ from regrowth.radiotherapy.structure import Structure
 from regrowth.registration import jacobian_determinant
 from regrowth.space import AffineMap, DisplacementMap, Grid, Transform, bounding_box
 
-__all__ = ["Folding", "align_centroids", "control_residuals", "folding", "map_points", "structure_centroid", "structure_grid"]
+__all__ = [
+    "Folding",
+    "align_centroids",
+    "control_residuals",
+    "folding",
+    "map_points",
+    "plane_thickness_mm",
+    "structure_centroid",
+    "structure_grid",
+]
 
 _SHORTEST_STEP = 1 / 64
 _MOST_VOXELS = 4_000_000
